@@ -1,0 +1,1 @@
+"""Vocabulary and documents: time, segments, requests, timeline formats. No torch, av, grpc or protobuf."""

@@ -1,0 +1,1 @@
+"""Timeline formats, one module each: read marks, patch takes in by byte splices; never convert."""

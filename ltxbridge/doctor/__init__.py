@@ -1,0 +1,1 @@
+"""Is this machine fit for work, and if not, what to do."""

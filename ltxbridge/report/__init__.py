@@ -1,0 +1,1 @@
+"""What a person reads: the HTML and JSON report of a delivery."""

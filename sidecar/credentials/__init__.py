@@ -1,0 +1,1 @@
+"""Content credentials: what is synthetic, from which source, by which algorithm, signed."""

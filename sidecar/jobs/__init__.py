@@ -1,0 +1,1 @@
+"""The durable queue, and the order of the stages a job goes through."""

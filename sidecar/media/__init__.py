@@ -1,0 +1,1 @@
+"""Pictures and sound in and out: probe, exact decode, colour, encode. Nothing else knows av."""

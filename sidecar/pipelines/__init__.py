@@ -1,0 +1,1 @@
+"""Engines: what makes the pictures. Torch is allowed here and in the worker's child, nowhere else."""

@@ -1,0 +1,1 @@
+"""Checks on the delivered file, read back from disk."""

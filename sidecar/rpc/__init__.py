@@ -1,0 +1,1 @@
+"""Transport only: parse, one service call, reply."""

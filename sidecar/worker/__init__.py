@@ -1,0 +1,1 @@
+"""The engine child process and its supervisor."""
