@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from interchange.errors import StoppedError
 from interchange.model.engine import EngineLimits, PlannedGeometry
 from interchange.model.request import GenerationRequest
 from interchange.timebase import TimeRange
@@ -73,6 +74,12 @@ class EngineJob:
     sources: tuple[SourcePictures, ...]
     slate_lines: tuple[str, ...] = ()
 
+    @property
+    def made_range(self) -> TimeRange:
+        """Record frames the engine makes: `record_range` where handles are kept, else `file_range`."""
+        request = self.request
+        return request.record_range if request.keep_handles else request.file_range
+
 
 ProgressCallback = Callable[[str, int, int], None]
 """Called with (phase, done, total) from the engine's thread."""
@@ -101,17 +108,29 @@ class Engine(Protocol):
     def generate(
         self, job: EngineJob, *, progress: ProgressCallback, cancelled: CancelCheck
     ) -> Iterator[Picture]:
-        """Yield one picture per frame of `job.geometry.deliver_range` that is not kept, in rising order.
+        """Yield one picture per frame of `job.made_range`, in rising order.
 
-        For a request with `keep_handles`, exactly the frames of `request.record_range`; else all of
-        `request.file_range`.
+        Each is float32 [H, W, 3] at `job.request.raster`, finite, and not touched again by the engine.
+        `cancelled` is polled at least once a picture, before the work on it.
 
         Raises:
             StoppedError: `cancelled()` turned true.
+            UnsupportedError: The request's kind is none of `limits.kinds`; raised before the first
+                picture.
             ExhaustedError: The job does not fit into memory.
         """
         ...
 
     def generate_sound(self, job: EngineJob) -> Sound | None:
-        """The take's new sound over the same frames, or None. Called only where the request wants it."""
+        """The take's new sound over `job.made_range`, or None. Called only where the request wants it."""
         ...
+
+
+def stop_if(cancelled: CancelCheck) -> None:
+    """Stop the engine where the user cancelled.
+
+    Raises:
+        StoppedError: `cancelled()` is true.
+    """
+    if cancelled():
+        raise StoppedError("The job was cancelled before the take was finished.")

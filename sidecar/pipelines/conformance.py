@@ -1,0 +1,236 @@
+"""The suite every engine must pass, ours and other people's; it needs no test framework.
+
+    @pytest.mark.parametrize("check", conformance_checks(PLUGIN, seeded_kinds={JobKind.GENERATE}), ids=str)
+    def test_my_engine(check):
+        check.run()
+
+`PLUGIN` is what the engine's entry point leads to. Each check makes a tiny take from pictures in memory and
+raises `AssertionError` with a sentence on the rule the engine broke. See docs/howto/write-an-engine.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby, pairwise
+from typing import Final
+
+import numpy as np
+
+from interchange.errors import StoppedError, UnsupportedError
+from interchange.model.directive import AudioPolicy, Edge, JobKind
+from interchange.model.media import Raster
+from sidecar.pipelines.base import Engine, EngineJob, Picture
+from sidecar.pipelines.registry import EngineEntry
+from sidecar.pipelines.synthetic import synthetic_job, with_seed
+
+REQUEST_KINDS: Final = (
+    JobKind.RETAKE,
+    JobKind.REGENERATE,
+    JobKind.BRIDGE,
+    JobKind.EXTEND,
+    JobKind.GENERATE,
+)
+"""The kinds a request can have today."""
+
+_RASTERS: Final = {
+    "landscape": Raster(64, 36),
+    "portrait": Raster(36, 64),
+    "odd": Raster(51, 33),
+    "tiny": Raster(16, 16),
+}
+
+Rule = Callable[[Engine, EngineJob], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule, ready to run.
+
+    Args:
+        name: What is checked; unique within a suite.
+        run: Does it; raises AssertionError where the engine breaks the rule.
+    """
+
+    name: str
+    run: Callable[[], None]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def conformance_checks(
+    entry: EngineEntry, *, seeded_kinds: Iterable[JobKind] = ()
+) -> tuple[Check, ...]:
+    """List the checks for an engine, in a fixed order; making the list does not create the engine.
+
+    Args:
+        entry: What the engine's entry point leads to; each check creates an engine of its own.
+        seeded_kinds: Kinds for which another seed must give other pictures.
+    """
+    seeded = frozenset(seeded_kinds)
+    checks = [Check("limits of engine and entry agree", partial(_check_limits, entry))]
+    for kind in REQUEST_KINDS:
+        rules = _rules(entry, kind, seeded=kind in seeded)
+        checks += [
+            Check(f"{kind}: {name}", partial(_run, entry, rule, job)) for name, rule, job in rules
+        ]
+    return tuple(checks)
+
+
+def _rules(
+    entry: EngineEntry, kind: JobKind, *, seeded: bool
+) -> Iterator[tuple[str, Rule, EngineJob]]:
+    job = partial(synthetic_job, kind, engine=entry.limits.engine)
+    if kind not in entry.limits.kinds:
+        yield "not declared, hence refused", _check_refused, job()
+        return
+    for name, raster in _RASTERS.items():
+        yield f"pictures, {name}", _check_pictures, job(raster=raster)
+    yield "one frame", _check_pictures, job(length=1)
+    yield "many frames", _check_pictures, job(length=23)
+    yield "made handles", _check_pictures, job(handles=(2, 3))
+    if kind is not JobKind.GENERATE:
+        yield "sources of a single frame", _check_pictures, job(context=(1, 1))
+        yield "sources shorter than the context", _check_pictures, job(context=(2, 2))
+        yield "black sources", _check_pictures, job(gain=0.0)
+        yield "values above 1 and below 0", _check_pictures, job(gain=2.5, offset=-0.5)
+    if kind is JobKind.RETAKE:
+        yield "kept handles", _check_pictures, job(handles=(2, 3), keep_handles=True)
+        yield "window at the head of the media", _check_pictures, job(context=(0, 5))
+        yield "window at the tail of the media", _check_pictures, job(context=(5, 0))
+        yield "window is the whole media", _check_pictures, job(context=(0, 0))
+    if kind is JobKind.EXTEND:
+        yield "past the head", _check_pictures, job(edge=Edge.HEAD)
+    yield "cancelled before the first picture", _check_cancel_at_once, job()
+    yield "cancelled after the first picture", _check_cancel_midway, job(length=8)
+    yield "progress rises to its end", _check_progress, job()
+    if AudioPolicy.NEW in entry.limits.audio and kind not in {JobKind.BRIDGE, JobKind.GENERATE}:
+        yield "new sound is as long as the pictures", _check_sound, job(audio=AudioPolicy.NEW)
+    if entry.limits.deterministic:
+        yield "same seed, same pictures", _check_same_seed, job()
+    if seeded:
+        yield "other seed, other pictures", _check_other_seed, job()
+
+
+def _run(entry: EngineEntry, rule: Rule, job: EngineJob) -> None:
+    engine = entry.create()
+    engine.load(_ignore_progress)
+    rule(engine, job)
+
+
+def _check_limits(entry: EngineEntry) -> None:
+    engine = entry.create()
+    _require(engine.limits == entry.limits, "the engine's limits differ from its entry's")
+    _require(bool(engine.model_identity), "model_identity is empty; credentials need it")
+
+
+def _check_pictures(engine: Engine, job: EngineJob) -> None:
+    """Number, shape, type and values of the pictures; none is written to after it was handed over."""
+    raster = job.request.raster
+    shape = (raster.height_px, raster.width_px, 3)
+    given: list[Picture] = []
+    kept: list[Picture] = []
+    for picture in _generate(engine, job):
+        _require(picture.shape == shape, f"a picture is {picture.shape}, not {shape}")
+        _require(picture.dtype == np.float32, f"a picture is {picture.dtype}, not float32")
+        _require(bool(np.isfinite(picture).all()), "a picture has values that are not finite")
+        given.append(picture)
+        kept.append(picture.copy())
+        _require(len(given) <= job.made_range.length, "there are more pictures than frames")
+    count, wanted = len(given), job.made_range.length
+    _require(count == wanted, f"{count} pictures were made for {wanted} frames")
+    untouched = all(np.array_equal(a, b) for a, b in zip(given, kept, strict=True))
+    _require(untouched, "a picture changed after it was handed over")
+
+
+def _check_refused(engine: Engine, job: EngineJob) -> None:
+    try:
+        next(_generate(engine, job), None)
+    except UnsupportedError:
+        return
+    raise AssertionError(f"{job.request.kind} is not declared, but was not refused")
+
+
+def _check_cancel_at_once(engine: Engine, job: EngineJob) -> None:
+    try:
+        next(engine.generate(job, progress=_ignore_progress, cancelled=lambda: True), None)
+    except StoppedError:
+        return
+    raise AssertionError("the job was cancelled before it began, yet a picture was made")
+
+
+def _check_cancel_midway(engine: Engine, job: EngineJob) -> None:
+    """A cancel that comes with the first picture takes effect before the third."""
+    given = 0
+    pictures = engine.generate(job, progress=_ignore_progress, cancelled=lambda: given > 0)
+    try:
+        for _ in pictures:
+            given += 1
+            _require(given <= 2, "the job was cancelled, yet pictures went on coming")
+    except StoppedError:
+        return
+    raise AssertionError("the job was cancelled, yet ended as if it had not been")
+
+
+def _check_progress(engine: Engine, job: EngineJob) -> None:
+    steps: list[tuple[str, int, int]] = []
+
+    def note(phase: str, done: int, total: int) -> None:
+        steps.append((phase, done, total))
+
+    for _ in engine.generate(job, progress=note, cancelled=_never):
+        pass
+    _require(bool(steps), "no progress was told")
+    for before, after in pairwise(steps):
+        same_phase = before[0] == after[0]
+        _require(not same_phase or before[1] <= after[1], f"progress fell: {before}, {after}")
+        _require(not same_phase or before[2] == after[2], f"the total moved: {before}, {after}")
+    phases = [phase for phase, _ in groupby(steps, key=lambda step: step[0])]
+    _require(len(phases) == len(set(phases)), f"a phase came back: {phases}")
+    _require(all(0 <= done <= total for _, done, total in steps), f"progress past its end: {steps}")
+    _require(steps[-1][1] == steps[-1][2], f"progress ended at {steps[-1]}")
+
+
+def _check_sound(engine: Engine, job: EngineJob) -> None:
+    sound = engine.generate_sound(job)
+    if sound is None:
+        raise AssertionError("new sound is declared, but none was made")
+    wanted = round(job.made_range.duration_seconds * sound.sample_rate_hz)
+    count = len(sound.samples)
+    _require(abs(count - wanted) <= 1, f"the sound has {count} samples, not {wanted}")
+
+
+def _check_same_seed(engine: Engine, job: EngineJob) -> None:
+    """Also checks that an engine keeps nothing from one job to the next."""
+    first = list(_generate(engine, job))
+    for _ in _generate(engine, with_seed(job, job.request.seed + 1)):
+        pass
+    again = list(_generate(engine, job))
+    same = all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
+    _require(same, "the same job with the same seed gave other pictures")
+
+
+def _check_other_seed(engine: Engine, job: EngineJob) -> None:
+    first = list(_generate(engine, job))
+    other = list(_generate(engine, with_seed(job, job.request.seed + 1)))
+    same = all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
+    _require(not same, "another seed gave the same pictures")
+
+
+def _generate(engine: Engine, job: EngineJob) -> Iterator[Picture]:
+    return engine.generate(job, progress=_ignore_progress, cancelled=_never)
+
+
+def _ignore_progress(_phase: str, _done: int, _total: int) -> None:
+    return
+
+
+def _never() -> bool:
+    return False
+
+
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - reads like an assert
+    if not condition:
+        raise AssertionError(message)

@@ -1,0 +1,1 @@
+"""`identity`, the engine for tests: every take is made of the source's own frames, or of numbered charts."""

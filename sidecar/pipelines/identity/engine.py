@@ -1,0 +1,84 @@
+"""The engine whose every frame is known beforehand, so that a test can check each one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, assert_never
+
+from interchange.model.engine import EngineLimits
+from interchange.model.request import (
+    BridgeSpec,
+    ExtendSpec,
+    GenerateSpec,
+    RegenerateSpec,
+    RetakeSpec,
+)
+from sidecar.pipelines.base import (
+    CancelCheck,
+    EngineJob,
+    Picture,
+    ProgressCallback,
+    Sound,
+    stop_if,
+)
+from sidecar.pipelines.identity.chart import numbered_chart
+from sidecar.pipelines.identity.limits import LIMITS
+
+MODEL_IDENTITY: Final = f"ltxbridge identity {LIMITS.version}"
+
+
+class IdentityEngine:
+    """Retake, regenerate and extend show the source; a bridge shows A, then B; generate shows numbers."""
+
+    @property
+    def limits(self) -> EngineLimits:
+        """What the engine serves."""
+        return LIMITS
+
+    @property
+    def model_identity(self) -> str:
+        """Name and version of the algorithm."""
+        return MODEL_IDENTITY
+
+    def load(self, progress: ProgressCallback) -> None:
+        """Tell that there is nothing to load."""
+        progress("load", 1, 1)
+
+    def generate(
+        self, job: EngineJob, *, progress: ProgressCallback, cancelled: CancelCheck
+    ) -> Iterator[Picture]:
+        """Yield the known picture of each frame of `job.made_range`; see `Engine.generate`.
+
+        Extend and bridge ask the source past its edge, where it shows what its file has there and else
+        holds. A generated chart's number is the record frame, its tag the seed, both cut to their bits.
+
+        Raises:
+            StoppedError: `cancelled()` turned true.
+        """
+        frames = job.made_range
+        for done, record_frame in enumerate(frames.frames, start=1):
+            stop_if(cancelled)
+            yield _picture(job, record_frame)
+            progress("generate", done, frames.length)
+
+    def generate_sound(self, job: EngineJob) -> Sound | None:
+        """The source's own sound over the frames made; None where there is no source or no sound."""
+        return job.sources[0].sound(job.made_range) if job.sources else None
+
+
+def _picture(job: EngineJob, record_frame: int) -> Picture:
+    match job.request.spec:
+        case RetakeSpec() | RegenerateSpec() | ExtendSpec():
+            return job.sources[0].picture(record_frame)
+        case BridgeSpec(cut=cut):
+            outgoing, incoming = job.sources
+            return (outgoing if record_frame < cut else incoming).picture(record_frame)
+        case GenerateSpec():
+            return numbered_chart(
+                record_frame,
+                tag=job.request.seed,
+                width_px=job.request.raster.width_px,
+                height_px=job.request.raster.height_px,
+            )
+        case spec:
+            assert_never(spec)
