@@ -1,0 +1,241 @@
+"""What an engine will really make for a request, or why it cannot: frame grid, padding, limits. Pure.
+
+The planner calls this before anything starts, and the sidecar again on what it is sent, so that both say the
+same in the same words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from interchange.errors import Reason, UnsupportedError
+from interchange.model.directive import Edge
+from interchange.model.engine import EngineLimits, PlannedGeometry
+from interchange.model.media import Raster
+from interchange.model.request import (
+    ExtendSpec,
+    GenerateSpec,
+    GenerationRequest,
+    RegenerateSpec,
+    RetakeSpec,
+)
+from interchange.timebase import TimeRange
+
+Engines = Mapping[str, EngineLimits]
+"""Limits of every engine there is, by name."""
+
+
+def plan_geometry(
+    request: GenerationRequest, limits: EngineLimits, *, engines: Engines | None = None
+) -> PlannedGeometry:
+    """Work out frames and picture size that an engine makes for a request.
+
+    Args:
+        request: What is wanted; ranges in record frames.
+        limits: Of the engine that shall do it.
+        engines: The other engines, to name one that could where this one cannot.
+
+    Returns:
+        Ranges in record frames; `generate_range` covers every frame the engine must fill. Kept handles are
+        not among them.
+
+    Raises:
+        UnsupportedError: `ENGINE_LIMIT`; the message names the engine, what it lacks and what would do.
+    """
+    others = engines or {}
+    _check_abilities(request, limits, others)
+    made = request.record_range if request.keep_handles else request.file_range
+    at_head = isinstance(request.spec, ExtendSpec) and request.spec.edge is Edge.HEAD
+    generated = grid_range(made, limits=limits, extra_at_head=at_head)
+    padded = _padded_raster(request.raster, limits.size_multiple_px)
+    _check_frames(request, limits, others, frames=generated.length)
+    _check_pixels(limits, others, raster=padded)
+    notes = []
+    if generated != made:
+        notes.append(
+            f"{limits.engine} makes {generated.length} frames to fill {made.length}; "
+            f"the {generated.length - made.length} extra ones are not delivered."
+        )
+    if padded != request.raster:
+        notes.append(
+            f"{limits.engine} works at {padded}; the padding is cropped back to {request.raster}."
+        )
+    return PlannedGeometry(
+        deliver_range=request.file_range,
+        generate_range=generated,
+        deliver_raster=request.raster,
+        generate_raster=padded,
+        notes=tuple(notes),
+    )
+
+
+def grid_range(made: TimeRange, *, limits: EngineLimits, extra_at_head: bool) -> TimeRange:
+    """Widen a range to the next number of frames an engine can make.
+
+    Args:
+        made: Frames the engine must fill, in record frames.
+        limits: Its limits, for the frame grid.
+        extra_at_head: Put the extra frames before the range: a head extension must join at its tail.
+
+    Returns:
+        The superset, in record frames.
+    """
+    extra = _on_grid(made.length, limits) - made.length
+    return made.padded(extra, 0) if extra_at_head else made.padded(0, extra)
+
+
+def refusal(
+    limits: EngineLimits,
+    lacks: str,
+    *,
+    serves: Callable[[EngineLimits], bool],
+    engines: Engines,
+    otherwise: str,
+    metadata: Mapping[str, str] | None = None,
+) -> UnsupportedError:
+    """Say that an engine cannot do something, and which one can.
+
+    Args:
+        limits: Of the engine asked.
+        lacks: What it cannot do, as the predicate of a sentence: `cannot bridge`.
+        serves: Whether another engine could.
+        engines: The engines there are.
+        otherwise: What to do without another engine, as a sentence.
+        metadata: Machine-readable facts to go with it.
+    """
+    able = sorted(
+        name
+        for name, other in engines.items()
+        if name != limits.engine and not other.test_only and serves(other)
+    )
+    advice = f" Or write engine={' or engine='.join(able)}, which can." if able else ""
+    return UnsupportedError(
+        f"Engine {limits.engine} {lacks}. {otherwise}{advice}",
+        reason=Reason.ENGINE_LIMIT,
+        metadata={"engine": limits.engine, **(metadata or {})},
+    )
+
+
+def _check_abilities(request: GenerationRequest, limits: EngineLimits, engines: Engines) -> None:
+    kind, spec, quality = request.kind, request.spec, request.quality
+
+    def able(engine: EngineLimits) -> bool:
+        return kind in engine.kinds
+
+    if not able(limits):
+        can = ", ".join(sorted(limits.kinds)) or "nothing"
+        raise refusal(
+            limits, f"cannot {kind}; it can {can}", serves=able, engines=engines,
+            otherwise="Ask for one of these, or take the mark out.",
+        )  # fmt: skip
+    if quality not in limits.qualities:
+        raise refusal(
+            limits, f"has no {quality} quality", engines=engines,
+            serves=lambda engine: able(engine) and quality in engine.qualities,
+            otherwise="Leave quality= out.",
+        )  # fmt: skip
+    if isinstance(spec, RetakeSpec | RegenerateSpec | ExtendSpec):
+        audio = spec.audio
+        if audio not in limits.audio:
+            raise refusal(
+                limits, f"cannot do audio={audio}", engines=engines,
+                serves=lambda engine: able(engine) and audio in engine.audio,
+                otherwise="Leave audio= out to keep the sound.",
+            )  # fmt: skip
+    if isinstance(spec, RegenerateSpec):
+        start = spec.start_from
+        if start not in limits.start_from:
+            can = ", ".join(f"from={way}" for way in sorted(limits.start_from))
+            raise refusal(
+                limits, f"cannot regenerate from={start}; it can do {can}", engines=engines,
+                serves=lambda engine: able(engine) and start in engine.start_from,
+                otherwise="Leave from= out.",
+            )  # fmt: skip
+    check_keys(_keys_in_use(request), limits=limits, engines=engines)
+
+
+def check_keys(keys: frozenset[str], *, limits: EngineLimits, engines: Engines) -> None:
+    """Refuse directive keys that an engine would silently ignore.
+
+    Args:
+        keys: Names as in the marker convention.
+        limits: Of the engine asked.
+        engines: The engines there are.
+
+    Raises:
+        UnsupportedError: `ENGINE_LIMIT`.
+    """
+    missing = sorted(keys - limits.keys)
+    if missing:
+        written = ", ".join(f"{key}=" for key in missing)
+        raise refusal(
+            limits, f"does nothing with {written}", engines=engines,
+            serves=lambda engine: keys <= engine.keys, otherwise=f"Leave {written} out.",
+        )  # fmt: skip
+
+
+def _keys_in_use(request: GenerationRequest) -> frozenset[str]:
+    """Keys a request cannot be met without; those with limits of their own are checked by value."""
+    given: dict[str, object] = {
+        "prompt": request.prompt,
+        "negative": request.negative_prompt,
+        "preset": request.preset,
+    }
+    match request.spec:
+        case RetakeSpec(matte=matte, box=box):
+            given |= {"matte": matte, "box": box}
+        case RegenerateSpec(strength=strength):
+            given |= {"strength": strength is not None}
+        case GenerateSpec(image=image, audio_file=audio_file):
+            given |= {"image": image, "audio_file": audio_file}
+    return frozenset(key for key, value in given.items() if value)
+
+
+def _check_frames(
+    request: GenerationRequest, limits: EngineLimits, engines: Engines, *, frames: int
+) -> None:
+    if frames <= limits.max_frames:
+        return
+    step, offset = limits.frame_grid
+    most = max(0, limits.max_frames - (limits.max_frames - offset) % step)
+    made = request.record_range if request.keep_handles else request.file_range
+    handles = made.length - request.record_range.length
+    with_handles = f" with its {handles} handle frames" if handles else ""
+    raise refusal(
+        limits,
+        f"makes at most {most} frames in one go, and this {request.kind} needs {made.length}{with_handles}",
+        serves=lambda engine: (
+            request.kind in engine.kinds and _on_grid(made.length, engine) <= engine.max_frames
+        ),
+        engines=engines,
+        otherwise=f"Shorten it by {made.length - most} frames.",
+        metadata={"max_frames": str(limits.max_frames), "frames": str(frames)},
+    )
+
+
+def _check_pixels(limits: EngineLimits, engines: Engines, *, raster: Raster) -> None:
+    pixels = raster.width_px * raster.height_px
+    if pixels <= limits.max_pixels:
+        return
+    raise refusal(
+        limits,
+        f"makes pictures of at most {limits.max_pixels:,} pixels, and {raster} has {pixels:,}",
+        serves=lambda engine: pixels <= engine.max_pixels,
+        engines=engines,
+        otherwise="Mark the shot in a sequence that is cut with smaller media, such as proxies.",
+        metadata={"max_pixels": str(limits.max_pixels), "pixels": str(pixels)},
+    )
+
+
+def _on_grid(frames: int, limits: EngineLimits) -> int:
+    """The smallest number of frames an engine can make that is not below `frames`."""
+    step, offset = limits.frame_grid
+    return offset + step * max(0, -(-(frames - offset) // step))
+
+
+def _padded_raster(raster: Raster, multiple_px: int) -> Raster:
+    return Raster(
+        width_px=-(-raster.width_px // multiple_px) * multiple_px,
+        height_px=-(-raster.height_px // multiple_px) * multiple_px,
+        pixel_aspect=raster.pixel_aspect,
+    )
