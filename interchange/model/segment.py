@@ -62,6 +62,10 @@ class ClipUse:
         speed: Seconds of media that pass in a second of timeline: 1 normal, negative backwards.
         local_start: The clip's own time at record in, in seconds; keyframes count in it.
         obstacle: Why it cannot be a target (multicam, compound, variable speed), None where it can.
+        transition_at_head: Whether a transition stands on the cut at its head.
+        transition_at_tail: Whether one stands on the cut at its tail.
+        head_transition: Whether a transition lies over its head; a bridge cannot go there.
+        tail_transition: Whether a transition lies over its tail.
     """
 
     element_id: str
@@ -74,6 +78,10 @@ class ClipUse:
     speed: Fraction
     local_start: Fraction
     obstacle: str | None = None
+    transition_at_head: bool = False
+    transition_at_tail: bool = False
+    head_transition: bool = False
+    tail_transition: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +98,7 @@ class Segment:
         gap_range: The gap the mark stands in, in record frames.
         previous: The clip before (on the same lane; a gap may lie between).
         following: The clip after, likewise.
+        notes: What was snapped or assumed in reading the mark, one sentence each, for `plan`.
     """
 
     segment_id: str
@@ -102,6 +111,7 @@ class Segment:
     gap_range: TimeRange | None = None
     previous: ClipUse | None = None
     following: ClipUse | None = None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
