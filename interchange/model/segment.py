@@ -62,8 +62,6 @@ class ClipUse:
         speed: Seconds of media that pass in a second of timeline: 1 normal, negative backwards.
         local_start: The clip's own time at record in, in seconds; keyframes count in it.
         obstacle: Why it cannot be a target (multicam, compound, variable speed), None where it can.
-        transition_at_head: Whether a transition stands on the cut at its head.
-        transition_at_tail: Whether one stands on the cut at its tail.
         head_transition: Whether a transition lies over its head; a bridge cannot go there.
         tail_transition: Whether a transition lies over its tail.
     """
@@ -78,8 +76,6 @@ class ClipUse:
     speed: Fraction
     local_start: Fraction
     obstacle: str | None = None
-    transition_at_head: bool = False
-    transition_at_tail: bool = False
     head_transition: bool = False
     tail_transition: bool = False
 
