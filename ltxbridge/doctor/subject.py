@@ -1,0 +1,33 @@
+"""What the doctor examines; the caller has read the settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interchange.model.job import EngineStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One installation.
+
+    Args:
+        state_dir: Where the job table and the signing key live.
+        runtime_dir: Where the sidecar's socket and token are.
+        output_dir: Where deliveries would go; its disk is measured.
+        media_roots: Folders that media may be read from, beside each timeline's own.
+        path_maps: (as documents write it, as this machine sees it).
+        list_engines: Asks the running sidecar; raises `BridgeError` where none answers.
+        describe_identity: Says in words who signs and what that is worth; raises `BridgeError` where
+            there is no key yet or it cannot be used.
+    """
+
+    state_dir: Path
+    runtime_dir: Path
+    output_dir: Path
+    media_roots: tuple[Path, ...]
+    path_maps: tuple[tuple[str, str], ...]
+    list_engines: Callable[[], Sequence[EngineStatus]]
+    describe_identity: Callable[[], str]

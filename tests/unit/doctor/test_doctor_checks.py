@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from support.doctor_subject import a_subject
+
+from interchange.errors import NotFoundError, Reason, UnavailableError
+from ltxbridge.doctor import CheckState, Finding, render_json, render_text, run_checks, worst
+from ltxbridge.doctor.checks import (
+    check_disk,
+    check_identity,
+    check_library,
+    check_media_root,
+    check_path_map,
+    check_private_folder,
+    check_python,
+    check_sidecar,
+    check_sqlite,
+)
+
+
+def test_whole_examination_of_a_sound_installation_has_no_failure(tmp_path: Path) -> None:
+    findings = run_checks(a_subject(tmp_path))
+    assert worst(findings) is not CheckState.FAIL
+    assert {"Python", "av", "SQLite", "signing key", "sidecar"} <= {f.name for f in findings}
+    assert not any(f.remedy for f in findings if f.state is CheckState.OK)
+    assert all(f.remedy for f in findings if f.state is not CheckState.OK)
+
+
+def test_examination_loads_no_model_code(tmp_path: Path) -> None:
+    run_checks(a_subject(tmp_path))
+    assert "torch" not in sys.modules
+
+
+@pytest.mark.parametrize(
+    ("running", "state"), [((3, 10, 9), "fail"), ((3, 11, 0), "ok"), ((4, 0, 0), "ok")]
+)
+def test_python_older_than_3_11_fails(running: tuple[int, ...], state: str) -> None:
+    assert check_python(running).state == state
+
+
+@pytest.mark.parametrize(
+    ("running", "state"), [((3, 40, 1), "warn"), ((3, 51, 3), "ok"), ((3, 53, 0), "ok")]
+)
+def test_sqlite_without_the_wal_fix_warns(running: tuple[int, ...], state: str) -> None:
+    assert check_sqlite(running).state == state
+
+
+def test_library_that_is_not_installed_fails() -> None:
+    finding = check_library("nonesuch", distribution="nonesuch")
+    assert (finding.state, finding.detail) == (CheckState.FAIL, "not installed")
+
+
+def test_library_that_does_not_load_fails_with_its_own_last_words() -> None:
+    finding = check_library("no_such_module", distribution="rich")
+    assert finding.state is CheckState.FAIL
+    assert "No module named 'no_such_module'" in finding.detail
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are a POSIX matter")
+@pytest.mark.parametrize(("mode", "state"), [(0o700, "ok"), (0o750, "fail"), (0o701, "fail")])
+def test_private_folder_open_to_others_fails(tmp_path: Path, mode: int, state: str) -> None:
+    folder = tmp_path / "state"
+    folder.mkdir()
+    folder.chmod(mode)
+    finding = check_private_folder("state folder", folder)
+    assert finding.state == state
+    assert state == "ok" or finding.remedy == f"chmod 700 {folder}"
+
+
+def test_private_folder_not_yet_made_is_fine_and_stays_unmade(tmp_path: Path) -> None:
+    assert check_private_folder("state folder", tmp_path / "state").state is CheckState.OK
+    assert not (tmp_path / "state").exists()
+
+
+def test_file_in_place_of_a_private_folder_fails(tmp_path: Path) -> None:
+    (tmp_path / "state").write_text("")
+    assert check_private_folder("state folder", tmp_path / "state").state is CheckState.FAIL
+
+
+def test_disk_of_a_folder_not_yet_made_is_that_of_its_parent(tmp_path: Path) -> None:
+    finding = check_disk("disk", tmp_path / "a" / "b")
+    assert str(tmp_path) in finding.detail
+    assert "/b" not in finding.detail.removeprefix(str(tmp_path))
+
+
+def test_missing_media_root_warns(tmp_path: Path) -> None:
+    assert check_media_root(tmp_path / "gone").state is CheckState.WARN
+    assert check_media_root(tmp_path).state is CheckState.OK
+
+
+def test_path_map_to_nowhere_warns(tmp_path: Path) -> None:
+    assert check_path_map("/Volumes/A", here=str(tmp_path / "gone")).state is CheckState.WARN
+    assert check_path_map("/Volumes/A", here=str(tmp_path)).state is CheckState.OK
+
+
+def test_no_sidecar_is_a_warning_with_what_to_do(tmp_path: Path) -> None:
+    error = UnavailableError("No sidecar answers.", reason=Reason.SIDECAR_UNREACHABLE)
+    finding = check_sidecar(a_subject(tmp_path, sidecar=error))
+    assert (finding.state, finding.detail) == (CheckState.WARN, "No sidecar answers.")
+    assert "ltxbridge serve" in finding.remedy
+
+
+def test_missing_key_is_a_warning(tmp_path: Path) -> None:
+    error = NotFoundError("There is no signing key yet.")
+    finding = check_identity(a_subject(tmp_path, identity=error))
+    assert (finding.state, finding.detail) == (CheckState.WARN, "There is no signing key yet.")
+
+
+def test_worst_of_several_findings_wins() -> None:
+    found = [Finding("a", state, "") for state in (CheckState.OK, CheckState.FAIL, CheckState.WARN)]
+    assert worst(found) is CheckState.FAIL
+    assert worst([]) is CheckState.OK
+
+
+def test_findings_as_text_have_the_remedy_below() -> None:
+    text = render_text([Finding("disk", CheckState.WARN, "2 GB free", "Free some.")])
+    assert text == "warn  disk  2 GB free\n            -> Free some.\n"
+
+
+def test_findings_as_json_state_the_worst() -> None:
+    record = json.loads(render_json([Finding("disk", CheckState.WARN, "2 GB free", "Free some.")]))
+    assert record == {
+        "schema": "ltxbridge.Doctor.1",
+        "state": "warn",
+        "findings": [
+            {"name": "disk", "state": "warn", "detail": "2 GB free", "remedy": "Free some."}
+        ],
+    }
