@@ -198,6 +198,8 @@ def _chart_frame(picture: NDArray[np.float32], pixel_format: str) -> av.VideoFra
         plane.update(padded.tobytes())
     frame.colorspace = 1
     frame.color_range = 1
+    frame.color_primaries = 1
+    frame.color_trc = 1
     return frame
 
 

@@ -1,0 +1,136 @@
+"""Opening media files safely, and saying in the editor's words why one cannot be opened.
+
+The path is always absolute and local: no URL, no playlist, no file that names other files. FFmpeg is told to
+speak only the `file` protocol and to consider only these containers, so that a playlist renamed `.mov` or a
+`concat` script never makes it open something else.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.video.stream import VideoStream
+
+from interchange.errors import InvalidInputError, NotFoundError, Reason, UnsupportedError
+
+# FFmpeg matches a demuxer if any of its comma-separated names is listed. QuickTime references to other
+# files stay off: `enable_drefs` is 0 unless asked for.
+_CONTAINERS = "mov,matroska,mxf,avi,mpegts"
+_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+
+# Stills and slide shows are images to an editor, whatever wraps them.
+_STILL_CODECS = frozenset(
+    {"png", "bmp", "tiff", "gif", "webp", "apng", "exr", "dpx", "targa", "psd", "svg"}
+)
+
+
+@contextmanager
+def open_media(path: Path) -> Iterator[InputContainer]:
+    """Open a local media file for reading.
+
+    Args:
+        path: Absolute path, already checked against the roots by whoever got it from a document.
+
+    Raises:
+        NotFoundError: There is no such file (MEDIA_NOT_FOUND).
+        InvalidInputError: It is empty, cut short or no media at all (MEDIA_DAMAGED).
+        UnsupportedError: It is not a regular file, or its container is not one we read (MEDIA_UNSUPPORTED).
+    """
+    status = media_status(path)
+    if status.st_size == 0:
+        raise damaged(path, "the file is empty")
+    try:
+        container = av.open(str(path), "r", container_options=_OPTIONS, metadata_errors="replace")
+    except av.FFmpegError as error:
+        raise _refusal(path, error) from error
+    with container:
+        yield container
+
+
+def media_status(path: Path) -> os.stat_result:
+    """Size, time and kind of a media file.
+
+    Raises:
+        NotFoundError: There is no such file (MEDIA_NOT_FOUND).
+        UnsupportedError: It is a folder, a pipe or a device (MEDIA_UNSUPPORTED).
+    """
+    if not path.is_absolute():
+        raise InvalidInputError(f"{path} is not a full path; media are named by full path only.")
+    try:
+        status = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFoundError(
+            f"{path} is not there. Relink the clip, mount its disk, or map its path with --map.",
+            reason=Reason.MEDIA_NOT_FOUND,
+            metadata={"path": str(path)},
+        ) from error
+    except OSError as error:
+        raise NotFoundError(
+            f"{path} cannot be reached: {error.strerror}. Check its disk and your access to it.",
+            reason=Reason.MEDIA_NOT_FOUND,
+            metadata={"path": str(path)},
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise unsupported(path, "it is not a file")
+    return status
+
+
+def picture_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The stream that holds the pictures: the first that is no cover art.
+
+    Raises:
+        UnsupportedError: There is none, or it is a still image (MEDIA_UNSUPPORTED).
+    """
+    streams = [
+        stream
+        for stream in container.streams.video
+        if not stream.disposition & av.stream.Disposition.attached_pic
+    ]
+    if not streams:
+        raise unsupported(path, "it has no pictures")
+    stream = streams[0]
+    if stream.codec_context is None:
+        raise unsupported(path, f"there is no decoder for its pictures ({stream.codec_tag})")
+    if stream.codec_context.name in _STILL_CODECS:
+        raise unsupported(path, f"its pictures are stills ({stream.codec_context.name})")
+    return stream
+
+
+def damaged(path: Path, what: str) -> InvalidInputError:
+    """The error for media whose content is broken; `what` completes "X cannot be read: ..."."""
+    return InvalidInputError(
+        f"{path} cannot be read: {what}. Copy it again from the original, or relink the clip.",
+        reason=Reason.MEDIA_DAMAGED,
+        metadata={"path": str(path)},
+    )
+
+
+def unsupported(path: Path, what: str) -> UnsupportedError:
+    """The error for sound media we do not read; `what` completes "X cannot be used: ..."."""
+    return UnsupportedError(
+        f"{path} cannot be used: {what}. Transcode it in your NLE, to ProRes or DNxHR in QuickTime "
+        "for example, and relink the clip.",
+        reason=Reason.MEDIA_UNSUPPORTED,
+        metadata={"path": str(path)},
+    )
+
+
+def _refusal(path: Path, error: av.FFmpegError) -> Exception:
+    if isinstance(error, av.error.ArgumentError):
+        # FFmpeg recognised the file as one of the containers that are switched off.
+        return unsupported(path, "it is not a QuickTime, MP4, MXF, Matroska, AVI or MPEG-TS movie")
+    if isinstance(error, PermissionError):
+        return NotFoundError(
+            f"{path} cannot be opened: {error.strerror}. Give yourself read access to it.",
+            reason=Reason.MEDIA_NOT_FOUND,
+            metadata={"path": str(path)},
+        )
+    if isinstance(error, av.error.DecoderNotFoundError):
+        return unsupported(path, "there is no decoder for it")
+    return damaged(path, "it is damaged, cut short, or no movie at all")
