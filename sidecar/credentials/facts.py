@@ -1,0 +1,156 @@
+"""What a take's credentials state, worked out from its request: pure arithmetic, nothing is opened."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from datetime import UTC, datetime
+from enum import Enum
+from fractions import Fraction
+from pathlib import PurePath
+
+from interchange.errors import InternalError
+from interchange.model.directive import AudioPolicy
+from interchange.model.engine import EngineLimits
+from interchange.model.request import (
+    BridgeSpec,
+    ExtendSpec,
+    GenerateSpec,
+    GenerationRequest,
+    RegenerateSpec,
+    RetakeSpec,
+    SourceSpan,
+)
+from interchange.timebase import TimeRange
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialFacts:
+    """Everything the credentials of one take are made from.
+
+    Args:
+        request: What was asked, exactly.
+        limits: The engine that made it.
+        model_identity: Digest of its weights, or its own identity as an algorithm.
+        source_digests: SHA-256 in hexadecimal of each file the job read, by the path in the request.
+        product_version: Version of ltxbridge.
+        created: When the take was made, with a time zone.
+    """
+
+    request: GenerationRequest
+    limits: EngineLimits
+    model_identity: str
+    source_digests: Mapping[str, str]
+    product_version: str
+    created: datetime
+
+    def __post_init__(self) -> None:
+        if self.created.tzinfo is None:
+            raise InternalError("A take's time of making needs a time zone.")
+
+    @property
+    def when(self) -> str:
+        """The time of making in UTC, to the second, as RFC 3339 has it."""
+        return self.created.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+@dataclass(frozen=True, slots=True)
+class FrameRun:
+    """Frames in a row that have the same origin.
+
+    Args:
+        synthetic: The engine made them; else they are the source's own.
+        record_range: Record frames.
+        source: Index into the request's sources whose frames were kept, None for synthetic ones.
+    """
+
+    synthetic: bool
+    record_range: TimeRange
+    source: int | None = None
+
+    def file_range(self, file: TimeRange) -> TimeRange:
+        """The run counted from the file's first picture; `file` is the file's range in record frames."""
+        start = self.record_range.start - file.start
+        return TimeRange.of_length(start, self.record_range.length, file.rate)
+
+
+def frame_runs(request: GenerationRequest) -> tuple[FrameRun, ...]:
+    """Every frame of the take's file in order, as runs of one origin.
+
+    Kept handles are the first source's at the head and the last source's at the tail: the same one for a
+    retake, the outgoing and the incoming shot for a bridge.
+    """
+    covered, file = request.record_range, request.file_range
+    if not request.keep_handles or not request.sources:
+        return (FrameRun(synthetic=True, record_range=file),)
+    runs = [
+        FrameRun(False, TimeRange(file.start, covered.start, file.rate), 0),
+        FrameRun(True, covered),
+        FrameRun(False, TimeRange(covered.end, file.end, file.rate), len(request.sources) - 1),
+    ]
+    return tuple(run for run in runs if run.record_range.length)
+
+
+def source_frames(span: SourceSpan, record_range: TimeRange) -> TimeRange:
+    """The media frames, from the file's first picture, shown over a range of record frames."""
+    shown = (
+        span.source_frame(record_range.start),
+        span.source_frame(max(record_range.start, record_range.end - 1)),
+    )
+    return TimeRange(min(shown), max(shown) + 1, span.media_rate)
+
+
+def stills_and_sounds(request: GenerationRequest) -> tuple[str, ...]:
+    """Paths of the files beside the source spans that the engine was given."""
+    match request.spec:
+        case GenerateSpec(image=image, audio_file=audio_file):
+            paths = (image, audio_file)
+        case RetakeSpec(matte=matte):
+            paths = (matte, None)
+        case RegenerateSpec() | BridgeSpec() | ExtendSpec():
+            paths = (None, None)
+    return tuple(path for path in paths if path)
+
+
+def has_new_sound(request: GenerationRequest) -> bool:
+    """Whether the engine was asked for sound; otherwise the take is picture only."""
+    match request.spec:
+        case RetakeSpec(audio=audio) | RegenerateSpec(audio=audio) | ExtendSpec(audio=audio):
+            return audio is not AudioPolicy.KEEP
+        case BridgeSpec() | GenerateSpec():
+            return False
+
+
+def request_digest(request: GenerationRequest) -> str:
+    """SHA-256 of the whole request, so that a take can be matched to its request without showing it."""
+    text = json.dumps(_plain(request), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return text_digest(text)
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of a text's UTF-8 bytes in lower-case hexadecimal."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def file_title(path: str) -> str:
+    """A file's bare name: folders name clients and projects, and credentials travel."""
+    return PurePath(path.replace("\\", "/")).name
+
+
+def _plain(value: object) -> object:
+    """The value as JSON types; a dataclass carries its type's name, so that kinds never look alike."""
+    if is_dataclass(value) and not isinstance(value, type):
+        plain: dict[str, object] = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        return {"type": type(value).__name__, **plain}
+    match value:
+        case Enum():
+            return str(value.value)
+        case Fraction():
+            return f"{value.numerator}/{value.denominator}"
+        case str() | bool() | int() | None:
+            return value
+        case float():
+            return repr(value)
+    raise InternalError(f"A request cannot hold a {type(value).__name__}.")
