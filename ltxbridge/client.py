@@ -1,0 +1,391 @@
+"""The sync client of a sidecar. No `grpc.RpcError` ever crosses it: every failure is a `BridgeError`.
+
+What the sidecar says about an error (class, reason, metadata, message) arrives unchanged; what gRPC itself says
+becomes `UnavailableError` with reason SIDECAR_UNREACHABLE. The table of codes stands in `ltxbridge.wire.errors`.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self, TypeVar, cast
+
+import grpc
+import numpy as np
+from google.protobuf.message import DecodeError, Message
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_status import rpc_status
+from numpy.typing import NDArray
+
+from interchange.errors import (
+    BridgeError,
+    InternalError,
+    NotAuthenticatedError,
+    UnavailableError,
+)
+from interchange.model.job import EngineStatus, Job, JobState
+from interchange.model.request import GenerationRequest
+from interchange.timebase import TimeRange
+from ltxbridge import wire
+from ltxbridge.v1 import (
+    engine_service_pb2,
+    engine_service_pb2_grpc,
+    generation_service_pb2,
+    generation_service_pb2_grpc,
+)
+
+_CALL_TIMEOUT_S = 30.0
+_RECONNECT_FOR_S = 30.0
+_FIRST_BACKOFF_S = 0.1
+_LONGEST_BACKOFF_S = 3.0
+# As the server's: a dead peer is noticed after 20 + 10 s, a watch stays open as long as the job takes.
+_OPTIONS = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+)
+
+Response = TypeVar("Response")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where a sidecar listens.
+
+    Args:
+        address: gRPC address: `unix:/path` or `127.0.0.1:PORT`.
+        token_file: File that holds the bearer token.
+    """
+
+    address: str
+    token_file: Path
+
+
+class BridgeClient:
+    """Talks to one sidecar. Use it as a context manager; safe to use from several threads.
+
+    Args:
+        endpoint: Where the sidecar listens.
+        timeout_s: Longest time for one call that is not a stream, in seconds.
+        reconnect_for_s: How long a watch tries to get back to a sidecar that does not answer, in seconds.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        *,
+        timeout_s: float = _CALL_TIMEOUT_S,
+        reconnect_for_s: float = _RECONNECT_FOR_S,
+    ) -> None:
+        self._endpoint = endpoint
+        self._timeout_s = timeout_s
+        self._reconnect_for_s = reconnect_for_s
+        self._channel = grpc.insecure_channel(endpoint.address, options=_OPTIONS)
+        self._jobs = generation_service_pb2_grpc.GenerationServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._engines = engine_service_pb2_grpc.EngineServiceStub(self._channel)  # type: ignore[no-untyped-call]
+        self._health = health_pb2_grpc.HealthStub(self._channel)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; open streams end."""
+        self._channel.close()
+
+    def serving(self) -> bool:
+        """Whether the sidecar answers and takes jobs.
+
+        Raises:
+            NotAuthenticatedError: It answers but does not know the token.
+        """
+        try:
+            check = self._health.Check  # type: ignore[attr-defined]
+            answer = self._call(check, health_pb2.HealthCheckRequest())
+        except UnavailableError:
+            return False
+        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+
+    def create_job(
+        self,
+        request: GenerationRequest,
+        *,
+        request_id: str = "",
+        validate_only: bool = False,
+        priority: int = 0,
+    ) -> Job:
+        """Queue a job, or only check and plan it.
+
+        Args:
+            request: What to make.
+            request_id: Idempotency id, a UUID; with one, calling again is safe.
+            validate_only: Queue nothing; the job that comes back has the geometry and no id.
+            priority: Higher runs first.
+
+        Raises:
+            ConflictError: The request id belongs to another request.
+            BridgeError: As the sidecar says.
+        """
+        answer = self._call(
+            self._jobs.CreateJob,
+            generation_service_pb2.CreateJobRequest(
+                request_id=request_id,
+                request=wire.request_to_proto(request),
+                validate_only=validate_only,
+                priority=priority,
+            ),
+        )
+        with _receiving():
+            return wire.job_from_proto(answer.job)
+
+    def get_job(self, job_id: str) -> Job:
+        """Return one job.
+
+        Raises:
+            NotFoundError: There is none (JOB_NOT_FOUND).
+        """
+        request = generation_service_pb2.GetJobRequest(name=wire.job_name(job_id))
+        answer = self._call(self._jobs.GetJob, request)
+        with _receiving():
+            return wire.job_from_proto(answer.job)
+
+    def list_jobs(
+        self, *, states: Collection[JobState] = (), page_size: int = 100
+    ) -> Iterator[Job]:
+        """Yield jobs, newest first, page by page.
+
+        Args:
+            states: Only these; empty means all.
+            page_size: Jobs in one call.
+        """
+        page_token = ""
+        while True:
+            page = self._call(
+                self._jobs.ListJobs,
+                generation_service_pb2.ListJobsRequest(
+                    page_size=page_size,
+                    page_token=page_token,
+                    states=wire.states_to_proto(states),
+                ),
+            )
+            for message in page.jobs:
+                with _receiving():
+                    job = wire.job_from_proto(message)
+                yield job
+            page_token = page.next_page_token
+            if not page_token:
+                return
+
+    def watch_job(self, job_id: str, after_revision: int = 0) -> Iterator[Job]:
+        """Yield snapshots with rising revision until the job has ended.
+
+        A lost connection is taken up again after the last revision seen; the job itself never notices.
+
+        Args:
+            job_id: Which job.
+            after_revision: Yield nothing up to this revision; 0 starts with the present snapshot.
+
+        Raises:
+            NotFoundError: There is no such job.
+            UnavailableError: The sidecar did not come back in time.
+        """
+        gone_since: float | None = None
+        backoff_s = _FIRST_BACKOFF_S
+        while True:
+            try:
+                for job in self._watch_once(job_id, after_revision):
+                    gone_since, backoff_s = None, _FIRST_BACKOFF_S
+                    after_revision = job.revision
+                    yield job
+                    if job.state.terminal:
+                        return
+                # An end without a terminal snapshot: the caller has already seen that one.
+                latest = self.get_job(job_id)
+                if latest.state.terminal and latest.revision <= after_revision:
+                    return
+            except UnavailableError:
+                now = time.monotonic()
+                gone_since = now if gone_since is None else gone_since
+                if now - gone_since > self._reconnect_for_s:
+                    raise
+            time.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the reconnects
+            backoff_s = min(backoff_s * 2, _LONGEST_BACKOFF_S)
+
+    def cancel_job(self, job_id: str) -> Job:
+        """Ask a job to stop; a finished one comes back unchanged.
+
+        Raises:
+            NotFoundError: There is no such job.
+        """
+        request = generation_service_pb2.CancelJobRequest(name=wire.job_name(job_id))
+        answer = self._call(self._jobs.CancelJob, request)
+        with _receiving():
+            return wire.job_from_proto(answer.job)
+
+    def delete_job(self, job_id: str) -> None:
+        """Forget a finished job; its media stay.
+
+        Raises:
+            NotFoundError: There is no such job.
+            UnsupportedError: It has not ended yet (JOB_STATE).
+        """
+        request = generation_service_pb2.DeleteJobRequest(name=wire.job_name(job_id))
+        self._call(self._jobs.DeleteJob, request)
+
+    def list_engines(self) -> tuple[EngineStatus, ...]:
+        """Return all engines of the sidecar."""
+        answer = self._call(self._engines.ListEngines, engine_service_pb2.ListEnginesRequest())
+        with _receiving():
+            return tuple(wire.engine_from_proto(message) for message in answer.engines)
+
+    def fetch_frames(
+        self, job_id: str, record_range: TimeRange | None = None
+    ) -> Iterator[tuple[int, NDArray[np.uint16]]]:
+        """Yield decoded frames of a finished job's take, in order.
+
+        Args:
+            job_id: A job that succeeded.
+            record_range: Record frames, handles allowed; None means all in the file.
+
+        Yields:
+            The record frame and its picture: uint16 [H, W, 4], R'G'B'A, full range, alpha 65535.
+
+        Raises:
+            InvalidInputError: The range is not in the file.
+            UnsupportedError: The job has no take (JOB_STATE).
+        """
+        request = generation_service_pb2.FetchFramesRequest(
+            name=wire.job_name(job_id), layout=generation_service_pb2.PIXEL_LAYOUT_RGBA16
+        )
+        if record_range is not None:
+            request.record_range.CopyFrom(wire.range_to_proto(record_range))
+        frame = bytearray()
+        for chunk in self._stream(self._jobs.FetchFrames, request):
+            with _receiving():
+                raster = wire.raster_from_proto(chunk.raster, at="raster")
+            shape = (raster.height_px, raster.width_px, 4)
+            if chunk.offset_bytes != len(frame) or chunk.frame_size_bytes != 2 * np.prod(shape):
+                raise InternalError("The sidecar sent a frame with a hole in it; fetch it again.")
+            frame += chunk.pixels
+            if len(frame) == chunk.frame_size_bytes:
+                picture = np.frombuffer(bytes(frame), dtype="<u2").reshape(shape)
+                yield chunk.record_frame, picture.astype(np.uint16)
+                frame.clear()
+        if frame:
+            raise InternalError("The sidecar stopped inside a frame; fetch it again.")
+
+    def _watch_once(self, job_id: str, after_revision: int) -> Iterator[Job]:
+        request = generation_service_pb2.WatchJobRequest(
+            name=wire.job_name(job_id), after_revision=after_revision
+        )
+        for answer in self._stream(self._jobs.WatchJob, request):
+            with _receiving():
+                job = wire.job_from_proto(answer.job)
+            yield job
+
+    def _call(self, method: Callable[..., Response], request: Message) -> Response:
+        with _translated(self._endpoint):
+            return method(request, timeout=self._timeout_s, metadata=self._metadata())
+
+    def _stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
+        with _translated(self._endpoint):
+            stream = method(request, metadata=self._metadata())
+            try:
+                yield from stream
+            finally:
+                # Also when the reader walks away or presses Ctrl-C: the sidecar frees the stream at once.
+                stream.cancel()
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        # Read on every call: a sidecar that was started again has a new token.
+        return (("authorization", f"Bearer {read_token(self._endpoint.token_file)}"),)
+
+
+def read_token(token_file: Path) -> str:
+    """Read a token file.
+
+    Raises:
+        UnavailableError: There is none: no sidecar has run here.
+        NotAuthenticatedError: It belongs to somebody else.
+    """
+    try:
+        token = token_file.read_text(encoding="ascii").strip()
+    except FileNotFoundError as error:
+        raise UnavailableError(
+            "No sidecar has been started here; run `ltxbridge serve`.",
+            metadata={"token_file": str(token_file)},
+        ) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotAuthenticatedError(
+            f"The token file {token_file} cannot be read; it belongs to another user.",
+            metadata={"token_file": str(token_file)},
+        ) from error
+    if not token:
+        raise NotAuthenticatedError(f"The token file {token_file} is empty; restart the sidecar.")
+    return token
+
+
+@contextmanager
+def _translated(endpoint: Endpoint) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        _raise_translated(error, endpoint)
+
+
+def _raise_translated(error: grpc.RpcError, endpoint: Endpoint) -> NoReturn:
+    call = cast("grpc.Call", error)  # every error of a call is one; the stubs do not say so
+    try:
+        status = rpc_status.from_call(call)
+    except (ValueError, DecodeError):  # details of a stranger's making
+        status = None
+    if status is not None:
+        raise wire.error_from_status(status) from error
+    code = call.code()
+    metadata = {
+        "address": endpoint.address,
+        "code": code.name,
+        "details": call.details() or "no details",
+    }
+    match code:
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
+            # gRPC cancels what is open when the connection closes; a cancelled job is never told like this.
+            raise UnavailableError(
+                "No sidecar answers; start one with `ltxbridge serve`.", metadata=metadata
+            ) from error
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise UnavailableError(
+                "The sidecar did not answer in time; see its log, or try again.", metadata=metadata
+            ) from error
+        case _:
+            kind = wire.error_class_of(code.value[0])
+            raise kind(f"The call failed: {metadata['details']}.", metadata=metadata) from error
+
+
+@contextmanager
+def _receiving() -> Iterator[None]:
+    """Read an answer; one we cannot read is the sidecar's fault, not the caller's."""
+    try:
+        yield
+    except BridgeError as error:
+        raise InternalError(
+            f"The sidecar's answer makes no sense to this version: {error} "
+            "Use the same version of ltxbridge on both sides.",
+            metadata=error.metadata,
+        ) from error

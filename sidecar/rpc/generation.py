@@ -1,0 +1,138 @@
+"""GenerationService: parse, one call of the job service, reply."""
+# ruff: noqa: ARG002, D102, N802 - names and signatures are the contract's, which documents them
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any, TypeAlias
+
+import grpc
+
+from interchange.errors import UnavailableError
+from interchange.model.job import Job
+from ltxbridge import wire
+from ltxbridge.v1 import generation_service_pb2 as pb
+from ltxbridge.v1 import generation_service_pb2_grpc as pb_grpc
+from ltxbridge.wire.fields import at_least, invalid, require, text
+from sidecar.logs import log_context
+from sidecar.rpc.frames import FrameStreamer
+from sidecar.rpc.ports import Jobs
+
+_DEFAULT_PAGE = 100
+_LARGEST_PAGE = 1000
+# Well below the 4 MiB a client takes in one message by default.
+_PAGE_BYTES = 3 * 1024 * 1024
+
+Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
+
+
+class GenerationServicer(pb_grpc.GenerationServiceServicer):
+    """Makes takes.
+
+    Args:
+        jobs: The job service.
+        frames: Streams the frames of takes.
+        closing: Set when the server is about to stop; ends the open watches.
+    """
+
+    def __init__(self, jobs: Jobs, *, frames: FrameStreamer, closing: asyncio.Event) -> None:
+        self._jobs = jobs
+        self._frames = frames
+        self._closing = closing
+
+    async def CreateJob(
+        self, request: pb.CreateJobRequest, context: Context
+    ) -> pb.CreateJobResponse:
+        require(request, "request", at="create")
+        job = await self._jobs.create(
+            wire.request_from_proto(request.request),
+            request_id=wire.check_request_id(request.request_id),
+            priority=request.priority,
+            validate_only=request.validate_only,
+        )
+        return pb.CreateJobResponse(job=wire.job_to_proto(job))
+
+    async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
+        job = await self._jobs.get(wire.job_id_from_name(request.name))
+        return pb.GetJobResponse(job=wire.job_to_proto(job))
+
+    async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
+        states = wire.states_from_proto(request.states)
+        page_token = text(request.page_token, at="page_token")
+        wanted = at_least(request.page_size, 0, at="page_size") or _DEFAULT_PAGE
+        page_size = min(wanted, _LARGEST_PAGE)
+        while True:
+            jobs, next_token = await self._jobs.list(
+                states=states, page_size=page_size, page_token=page_token
+            )
+            response = pb.ListJobsResponse(
+                jobs=[wire.job_to_proto(job) for job in jobs], next_page_token=next_token
+            )
+            if page_size == 1 or response.ByteSize() <= _PAGE_BYTES:
+                return response
+            page_size //= 2  # prompts can be long; a page may always be shorter than asked for
+
+    async def WatchJob(
+        self, request: pb.WatchJobRequest, context: Context
+    ) -> AsyncIterator[pb.WatchJobResponse]:
+        job_id = wire.job_id_from_name(request.name)
+        after = at_least(request.after_revision, 0, at="after_revision")
+        with log_context(job_id=job_id):
+            async for job in self._until_closing(self._jobs.watch(job_id, after_revision=after)):
+                yield pb.WatchJobResponse(job=wire.job_to_proto(job))
+
+    async def CancelJob(
+        self, request: pb.CancelJobRequest, context: Context
+    ) -> pb.CancelJobResponse:
+        job = await self._jobs.cancel(wire.job_id_from_name(request.name))
+        return pb.CancelJobResponse(job=wire.job_to_proto(job))
+
+    async def DeleteJob(
+        self, request: pb.DeleteJobRequest, context: Context
+    ) -> pb.DeleteJobResponse:
+        await self._jobs.delete(wire.job_id_from_name(request.name))
+        return pb.DeleteJobResponse()
+
+    async def FetchFrames(
+        self, request: pb.FetchFramesRequest, context: Context
+    ) -> AsyncIterator[pb.FetchFramesResponse]:
+        job_id = wire.job_id_from_name(request.name)
+        if request.layout not in pb.PixelLayout.values():
+            raise invalid("layout", f"has the unknown value {request.layout}")
+        record_range = (
+            wire.range_from_proto(request.record_range, at="record_range")
+            if request.HasField("record_range")
+            else None
+        )
+        job = await self._jobs.get(job_id)
+        async for chunk in self._frames.stream(
+            job, record_range, layout=request.layout or pb.PIXEL_LAYOUT_RGBA16
+        ):
+            yield chunk
+
+    async def _until_closing(self, snapshots: AsyncIterator[Job]) -> AsyncIterator[Job]:
+        """Pass snapshots on until they end or the server is about to stop."""
+        closing = asyncio.create_task(self._closing.wait())
+        try:
+            while True:
+                following = asyncio.ensure_future(anext(snapshots, None))
+                try:
+                    await asyncio.wait({following, closing}, return_when=asyncio.FIRST_COMPLETED)
+                finally:
+                    if not following.done():
+                        following.cancel()
+                        await asyncio.wait({following})
+                if following.cancelled():
+                    raise UnavailableError(
+                        "The sidecar is stopping; the job goes on when it is started again."
+                    )
+                job = following.result()
+                if job is None:
+                    return
+                yield job
+        finally:
+            closing.cancel()
+            close = getattr(snapshots, "aclose", None)
+            if close is not None:
+                await close()

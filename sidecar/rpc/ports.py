@@ -1,0 +1,51 @@
+"""What the transport needs from the rooms behind it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from interchange.model.job import EngineStatus, Job, JobState
+from interchange.model.request import GenerationRequest
+from sidecar.pipelines.base import Picture
+
+
+class Jobs(Protocol):
+    """The job service; `sidecar.jobs.service.JobService` is the real one."""
+
+    async def create(
+        self, request: GenerationRequest, *, request_id: str, priority: int, validate_only: bool
+    ) -> Job:
+        """Queue a job, or only check and plan it."""
+        ...
+
+    async def get(self, job_id: str) -> Job:
+        """Return one job."""
+        ...
+
+    async def list(
+        self, *, states: frozenset[JobState], page_size: int, page_token: str
+    ) -> tuple[tuple[Job, ...], str]:
+        """Return a page of jobs, newest first, and the token of the next page."""
+        ...
+
+    def watch(self, job_id: str, *, after_revision: int) -> AsyncIterator[Job]:
+        """Yield snapshots with rising revision; the last one is terminal."""
+        ...
+
+    async def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop."""
+        ...
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a finished job."""
+        ...
+
+    async def engines(self) -> tuple[EngineStatus, ...]:
+        """Return all engines."""
+        ...
+
+
+TakeOpener = Callable[[Job], AbstractContextManager[Callable[[int], Picture]]]
+"""Opens a finished job's take; the function inside gives the picture at a record frame."""

@@ -1,0 +1,138 @@
+"""A strict in-memory job service: it checks what the transport hands it, and runs nothing."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from support.model_examples import example_engine, example_geometry
+
+from interchange.errors import ConflictError, NotFoundError, Reason, UnsupportedError
+from interchange.model.job import EngineStatus, Job, JobState, Progress
+from interchange.model.request import GenerationRequest
+
+_JOB_ID = re.compile(r"[0-9a-f]{32}")
+
+
+class FakeJobService:
+    """Jobs stay queued until `advance` changes them.
+
+    Args:
+        failure: Raised by every call instead of an answer.
+    """
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self.jobs: dict[str, Job] = {}
+        self.failure = failure
+        self.open_watches = 0
+        self._changed = asyncio.Condition()
+
+    async def create(
+        self, request: GenerationRequest, *, request_id: str, priority: int, validate_only: bool
+    ) -> Job:
+        self._enter()
+        assert type(request) is GenerationRequest
+        assert type(request_id) is str
+        assert type(priority) is int
+        assert type(validate_only) is bool
+        if request_id:
+            for job in self.jobs.values():
+                if job.request_id == request_id and job.request == request:
+                    return job
+                if job.request_id == request_id:
+                    raise ConflictError(
+                        "This request id belongs to another request.",
+                        reason=Reason.REQUEST_ID_REUSED,
+                        metadata={"request_id": request_id},
+                    )
+        job = Job(
+            job_id="" if validate_only else f"{len(self.jobs) + 1:032x}",
+            request_id=request_id,
+            state=JobState.QUEUED,
+            revision=0 if validate_only else 1,
+            priority=priority,
+            request=request,
+            geometry=example_geometry(request),
+            progress=Progress(),
+            take=None,
+            error=None,
+            attempts=0,
+            created=None if validate_only else datetime.now(UTC),
+            started=None,
+            ended=None,
+        )
+        if not validate_only:
+            self.jobs[job.job_id] = job
+        return job
+
+    async def get(self, job_id: str) -> Job:
+        self._enter()
+        return self._job(job_id)
+
+    async def list(
+        self, *, states: frozenset[JobState], page_size: int, page_token: str
+    ) -> tuple[tuple[Job, ...], str]:
+        self._enter()
+        assert isinstance(states, frozenset)
+        assert 1 <= page_size <= 1000
+        start = int(page_token or 0)
+        found = [job for job in self.jobs.values() if not states or job.state in states][::-1]
+        end = start + page_size
+        return tuple(found[start:end]), str(end) if end < len(found) else ""
+
+    async def watch(self, job_id: str, *, after_revision: int) -> AsyncIterator[Job]:
+        self._enter()
+        self._job(job_id)
+        self.open_watches += 1
+        try:
+            while True:
+                job = self.jobs[job_id]
+                if job.revision > after_revision:
+                    after_revision = job.revision
+                    yield job
+                if job.state.terminal:
+                    return
+                async with self._changed:
+                    if self.jobs[job_id].revision <= after_revision:
+                        await self._changed.wait()
+        finally:
+            self.open_watches -= 1
+
+    async def cancel(self, job_id: str) -> Job:
+        self._enter()
+        job = self._job(job_id)
+        if not job.state.terminal:
+            await self.advance(job_id, state=JobState.CANCELLED)
+        return self.jobs[job_id]
+
+    async def delete(self, job_id: str) -> None:
+        self._enter()
+        if not self._job(job_id).state.terminal:
+            raise UnsupportedError("The job has not ended.", reason=Reason.JOB_STATE)
+        del self.jobs[job_id]
+
+    async def engines(self) -> tuple[EngineStatus, ...]:
+        self._enter()
+        return (example_engine(),)
+
+    async def advance(self, job_id: str, **changes: object) -> None:
+        """Change a job and wake its watchers."""
+        job = self.jobs[job_id]
+        self.jobs[job_id] = replace(job, **{"revision": job.revision + 1} | changes)
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _enter(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+    def _job(self, job_id: str) -> Job:
+        assert _JOB_ID.fullmatch(job_id), f"the transport let {job_id!r} through"
+        if job_id not in self.jobs:
+            raise NotFoundError(
+                f"There is no job {job_id}.",
+                reason=Reason.JOB_NOT_FOUND,
+                metadata={"job_id": job_id},
+            )
+        return self.jobs[job_id]
