@@ -25,6 +25,7 @@ from interchange.timebase import FrameRate, format_timecode
 from sidecar.media.colour import from_rgb, to_layout
 from sidecar.media.frames import NativeFrame, TakeFrame
 from sidecar.media.pixels import write_planes
+from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Sound
 
 _BUFFER_BYTES = 1 << 20
@@ -121,11 +122,6 @@ DELIVERY_LAYOUTS = {
         "libx264", "h264", "yuv420p", "420", 8, (("preset", "medium"), ("crf", "12"))
     ),
 }
-
-
-def round_half_up(value: Fraction) -> int:
-    """Round to the nearest whole number, a half upwards."""
-    return (value + Fraction(1, 2)).__floor__()
 
 
 class TakeWriter:

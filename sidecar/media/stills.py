@@ -1,0 +1,84 @@
+"""Still pictures for people to look at: report thumbnails and contact sheets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from interchange.errors import InternalError, InvalidInputError, Reason, UnsupportedError
+from sidecar.media.colour import to_rgb
+from sidecar.media.container import media_status
+from sidecar.media.decode import FrameReader
+from sidecar.pipelines.base import Picture
+
+
+def encode_png(picture: Picture, *, max_width_px: int) -> bytes:
+    """Encode a picture as an 8-bit PNG.
+
+    Args:
+        picture: float32 [H, W, 3] R'G'B'; clipped to 0..1.
+        max_width_px: Wider pictures are reduced to this width, never enlarged.
+    """
+    height, width = picture.shape[:2]
+    if width > max_width_px:
+        size = (max_width_px, max(1, round(height * max_width_px / width)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
+    codes = np.rint(np.clip(picture, 0.0, 1.0) * 255).astype(np.uint8)
+    done, png = cv2.imencode(".png", codes[..., ::-1])
+    if not done:
+        raise InternalError("A still could not be encoded as PNG.")
+    return png.tobytes()
+
+
+def read_picture(path: Path, frame_index: int) -> Picture:
+    """Decode one frame of a movie.
+
+    Args:
+        path: Absolute path, already checked against the allowed roots.
+        frame_index: Counted from the file's first picture.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InvalidInputError: It is damaged or has no such frame.
+        UnsupportedError: It is of a kind we do not read.
+    """
+    with FrameReader(path) as reader:
+        return to_rgb(reader.frame(frame_index))
+
+
+def read_still(path: Path) -> Picture:
+    """Read a still image: PNG, TIFF or JPEG, 8 or 16 bits; an alpha channel is dropped.
+
+    Args:
+        path: Absolute path, already checked against the allowed roots.
+
+    Raises:
+        NotFoundError: There is no such file.
+        InvalidInputError: It is damaged (MEDIA_DAMAGED).
+        UnsupportedError: It is no 8- or 16-bit picture (MEDIA_UNSUPPORTED).
+    """
+    media_status(path)
+    try:
+        stored = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED)
+    except (cv2.error, ValueError):
+        stored = None
+    if stored is None:
+        raise InvalidInputError(
+            f"{path} is not a still image that can be read. Export it again as PNG or TIFF.",
+            reason=Reason.MEDIA_DAMAGED,
+            metadata={"path": str(path)},
+        )
+    pixels = np.asarray(stored)
+    if pixels.dtype not in (np.uint8, np.uint16):
+        raise UnsupportedError(
+            f"{path} is neither an 8-bit nor a 16-bit still. Export it again as PNG or TIFF.",
+            reason=Reason.MEDIA_UNSUPPORTED,
+            metadata={"path": str(path)},
+        )
+    white = 255.0 if pixels.dtype == np.uint8 else 65535.0
+    values = np.asarray(pixels / white, dtype=np.float32)
+    if values.ndim == 2:
+        values = np.repeat(values[..., None], 3, axis=2)
+    return np.ascontiguousarray(values[..., 2::-1], dtype=np.float32)
