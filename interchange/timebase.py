@@ -200,6 +200,16 @@ def _dropped_per_minute(rate: FrameRate) -> int:
     return rate.nominal // 15
 
 
+def frames_in_a_day(rate: FrameRate, *, drop_frame: bool = False) -> int:
+    """How many frames timecode counts before it wraps at 24 hours.
+
+    Raises:
+        InvalidInputError: Drop-frame was asked for at a rate that has none.
+    """
+    dropped = 1296 * _dropped_per_minute(rate) if drop_frame else 0  # 9 of every 10 minutes
+    return 86400 * rate.nominal - dropped
+
+
 def format_timecode(frame: int, rate: FrameRate, *, drop_frame: bool = False) -> str:
     """Write a frame number as SMPTE timecode, `;` before the frames where it is drop-frame.
 
@@ -215,16 +225,14 @@ def format_timecode(frame: int, rate: FrameRate, *, drop_frame: bool = False) ->
         InvalidInputError: Drop-frame was asked for at a rate that has none.
     """
     base = rate.nominal
-    label = frame
+    label = frame % frames_in_a_day(rate, drop_frame=drop_frame)
     if drop_frame:
         drop = _dropped_per_minute(rate)
         per_ten_minutes = 600 * base - 9 * drop
         per_minute = 60 * base - drop
-        label %= 144 * per_ten_minutes
         tens, rest = divmod(label, per_ten_minutes)
         minutes_past = 0 if rest < 60 * base else 1 + (rest - 60 * base) // per_minute
         label += drop * (9 * tens + minutes_past)
-    label %= 86400 * base
     seconds, frames = divmod(label, base)
     minutes, seconds = divmod(seconds, 60)
     hours, minutes = divmod(minutes, 60)

@@ -58,7 +58,8 @@ class ClipUse:
         lane: 0 for the main storyline or lowest track, higher is above.
         enabled: Whether it is switched on.
         media: Its media, None for what has none.
-        source_offset: Seconds from the media's first frame to the picture at record in.
+        source_offset: Seconds from the media's first frame to the picture at record in; at a negative speed,
+            to the end of that picture, where backward play sets out.
         speed: Seconds of media that pass in a second of timeline: 1 normal, negative backwards.
         local_start: The clip's own time at record in, in seconds; keyframes count in it.
         obstacle: Why it cannot be a target (multicam, compound, variable speed), None where it can.

@@ -1,0 +1,24 @@
+"""From a marked place to exact requests: directive, timeline, media facts and engine limits in, no I/O.
+
+values      what goes in and comes out
+coverage    which record frames each verb covers, and which clips it reads
+sources     where those frames are in the media
+naming      what the shot is called
+planner     puts them together
+describe    a plan in timeline and source timecode, for people
+"""
+
+from interchange.plan.describe import TakeText, describe_take
+from interchange.plan.planner import plan_reading, plan_segment
+from interchange.plan.values import FactsOf, Plan, PlannedTake, PlanOptions
+
+__all__ = [
+    "FactsOf",
+    "Plan",
+    "PlanOptions",
+    "PlannedTake",
+    "TakeText",
+    "describe_take",
+    "plan_reading",
+    "plan_segment",
+]

@@ -1,0 +1,344 @@
+"""Marks to requests: what an editor asked for, decided to the frame, or the reason why it cannot be."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+
+from interchange.directive import MAX_SEED
+from interchange.errors import (
+    BridgeError,
+    InvalidInputError,
+    NotFoundError,
+    Reason,
+)
+from interchange.geometry import Engines, check_keys, grid_range, plan_geometry, refusal
+from interchange.model.directive import AudioPolicy, Directive, Edge, JobKind, StartFrom
+from interchange.model.engine import EngineLimits
+from interchange.model.media import Raster
+from interchange.model.request import (
+    BridgeSpec,
+    ExtendSpec,
+    GenerateSpec,
+    GenerationRequest,
+    JobSpec,
+    OutputSpec,
+    RegenerateSpec,
+    RetakeSpec,
+    SourceSpan,
+)
+from interchange.model.segment import Problem, Reading, Segment
+from interchange.plan.coverage import Coverage, cover, record_timecode
+from interchange.plan.naming import (
+    clip_shot_name,
+    pair_shot_name,
+    place_shot_name,
+    unique_names,
+)
+from interchange.plan.picture import delivered_picture
+from interchange.plan.sources import PlacedMedia, media_notes, place_media
+from interchange.plan.values import FactsOf, Plan, PlannedTake, PlanOptions
+from interchange.timebase import TimeRange, frames_in_a_day
+
+PathOf = Callable[[str], str]
+"""Turns a path as an editor wrote it into an absolute one; raises a `BridgeError` where it may not be used."""
+
+_ALL_SERVE = frozenset({"len", "takes", "engine", "seed", "clips"})
+"""Keys that the planner meets by itself, whatever the engine."""
+
+
+def _as_written(path: str) -> str:
+    return path
+
+
+def plan_reading(
+    reading: Reading,
+    *,
+    facts_of: FactsOf,
+    engines: Engines,
+    options: PlanOptions,
+    path_of: PathOf = _as_written,
+) -> Plan:
+    """Plan every mark of a document. One that cannot be met becomes a problem and stops no other.
+
+    Args:
+        reading: What a format's reader found; its problems are passed on.
+        facts_of: Finds and probes media.
+        engines: Limits of the engines there are, by name.
+        options: What holds where a directive says nothing.
+        path_of: Resolves `image=`, `audio_file=` and `matte=`.
+
+    Returns:
+        The takes in the order of the marks, shot names unique.
+    """
+    takes: list[PlannedTake] = []
+    problems = list(reading.problems)
+    unique = unique_names()
+    for segment in reading.segments:
+        try:
+            planned = plan_segment(
+                segment, facts_of=facts_of, engines=engines, options=options, path_of=path_of
+            )
+        except BridgeError as error:
+            problems.append(_problem(segment, error))
+            continue
+        shot = unique(planned[0].request.shot)
+        takes += [
+            replace(take, request=replace(take.request, shot=shot, reel=shot)) for take in planned
+        ]
+    return Plan(tuple(takes), tuple(problems))
+
+
+def plan_segment(
+    segment: Segment,
+    *,
+    facts_of: FactsOf,
+    engines: Engines,
+    options: PlanOptions,
+    path_of: PathOf = _as_written,
+) -> tuple[PlannedTake, ...]:
+    """Plan one mark.
+
+    Args:
+        segment: The mark and what stands around it, in record frames.
+        facts_of: Finds and probes media.
+        engines: Limits of the engines there are, by name.
+        options: What holds where the directive says nothing.
+        path_of: Resolves `image=`, `audio_file=` and `matte=`.
+
+    Returns:
+        One take for each of `takes=`, differing in the seed alone.
+
+    Raises:
+        InvalidInputError: A range or value that does not fit this place.
+        UnsupportedError: The clip, medium or engine cannot do it.
+        NotFoundError: No such engine; or, from `facts_of`, no such media.
+    """
+    directive = segment.directive
+    limits = _chosen_engine(directive, engines, options)
+    coverage = cover(segment)
+    placed = tuple(
+        place_media(clip, facts_of(clip.media)) for clip in coverage.clips if clip.media is not None
+    )
+    handles, handle_notes = _handles(directive, coverage, placed, options)
+    picture = delivered_picture(segment, placed)
+    spans = _spans(coverage, placed, handles=handles, directive=directive, limits=limits)
+    shot = _shot_name(segment, coverage)
+    request = GenerationRequest(
+        shot=shot,
+        sequence_name=segment.sequence.name,
+        frame_rate=segment.sequence.frame_rate,
+        record_range=coverage.record_range,
+        head_handle_frames=handles[0],
+        tail_handle_frames=handles[1],
+        keep_handles=directive.verb is JobKind.RETAKE,
+        raster=picture.raster,
+        colour=picture.colour,
+        start_frame=_start_timecode(segment, coverage, head_handle_frames=handles[0]),
+        drop_frame=segment.sequence.drop_frame,
+        reel=shot,
+        spec=_spec(directive, coverage, spans, raster=picture.raster, path_of=path_of),
+        engine=limits.engine,
+        seed=_first_seed(segment),
+        output=OutputSpec(options.output_directory, options.codec, options.slate),
+        prompt=directive.prompt,
+        negative_prompt=directive.negative,
+        preset=directive.preset or "",
+        quality=directive.quality or options.quality,
+    )
+    geometry = plan_geometry(request, limits, engines=engines)
+    notes = [*segment.notes, *coverage.notes, *handle_notes, *picture.notes]
+    for media in placed:
+        notes += media_notes(media)
+    notes += _held_notes(coverage, placed)
+    return tuple(
+        PlannedTake(
+            segment=segment,
+            take_number=1 + number,
+            request=replace(request, seed=(request.seed + number) & MAX_SEED),
+            geometry=geometry,
+            copy_framing=picture.copy_framing,
+            notes=tuple(dict.fromkeys([*notes, *geometry.notes])),
+            media=tuple(media.facts for media in placed),
+        )
+        for number in range(directive.takes)
+    )
+
+
+def _problem(segment: Segment, error: BridgeError) -> Problem:
+    sequence, clip = segment.sequence, segment.clip
+    place = clip.name if clip is not None else sequence.name
+    return Problem(
+        segment_id=segment.segment_id,
+        where=f"{place} {record_timecode(segment, segment.mark_range.start)}",
+        text=segment.directive.text,
+        error=error,
+    )
+
+
+def _chosen_engine(directive: Directive, engines: Engines, options: PlanOptions) -> EngineLimits:
+    """The engine asked for, if it does everything the directive says."""
+    name = directive.engine or options.engine
+    limits = engines.get(name)
+    if limits is None:
+        shown = ", ".join(sorted(n for n, other in engines.items() if not other.test_only))
+        raise NotFoundError(
+            f"There is no engine {name!r}. There are: {shown or 'none'}.",
+            reason=Reason.ENGINE_NOT_FOUND,
+            metadata={"engine": name},
+        )
+    verb = directive.verb
+    if verb not in limits.kinds:
+        raise refusal(
+            limits, f"cannot {verb}", serves=lambda engine: verb in engine.kinds, engines=engines,
+            otherwise=f"It can: {', '.join(sorted(limits.kinds))}.",
+        )  # fmt: skip
+    check_keys(directive.keys - _ALL_SERVE, limits=limits, engines=engines)
+    return limits
+
+
+def _handles(
+    directive: Directive,
+    coverage: Coverage,
+    placed: tuple[PlacedMedia, ...],
+    options: PlanOptions,
+) -> tuple[tuple[int, int], list[str]]:
+    """Frames in the file before and after the covered ones, and what to say about them."""
+    if directive.verb is not JobKind.RETAKE:
+        frames = options.generated_handle_frames
+        return (frames, frames), []
+    window, available = coverage.record_range, placed[0].available_range
+    head = min(options.handle_frames, window.start - available.start)
+    tail = min(options.handle_frames, available.end - window.end)
+    notes = [
+        f"The media has only {there} of {options.handle_frames} handle frames at the {side}."
+        for side, there in (("head", head), ("tail", tail))
+        if there < options.handle_frames
+    ]
+    return (head, tail), notes
+
+
+def _spans(
+    coverage: Coverage,
+    placed: tuple[PlacedMedia, ...],
+    *,
+    handles: tuple[int, int],
+    directive: Directive,
+    limits: EngineLimits,
+) -> tuple[SourceSpan, ...]:
+    """The media that may be read: what is delivered or made, and the context around what is made."""
+    window = coverage.record_range
+    file_range = window.padded(*handles)
+    made = grid_range(
+        window if directive.verb is JobKind.RETAKE else file_range,
+        limits=limits,
+        extra_at_head=directive.edge is Edge.HEAD,
+    )
+    # The seam frame is always there, even for an engine that asks for no context.
+    context = made.padded(max(1, limits.context_frames), max(1, limits.context_frames))
+    needed = TimeRange(
+        min(file_range.start, context.start), max(file_range.end, context.end), window.rate
+    )
+    if coverage.cut is None:
+        return tuple(media.span(needed) for media in placed)
+    outgoing, incoming = placed
+    return (
+        outgoing.span(TimeRange(needed.start, coverage.cut, window.rate)),
+        incoming.span(TimeRange(coverage.cut, needed.end, window.rate)),
+    )
+
+
+def _held_notes(coverage: Coverage, placed: tuple[PlacedMedia, ...]) -> list[str]:
+    """Say where a take goes on beyond what its clip's media hold."""
+    window, cut = coverage.record_range, coverage.cut
+    parts: tuple[TimeRange, ...] = (window,) * len(placed)
+    if cut is not None:
+        parts = (
+            TimeRange(window.start, cut, window.rate),
+            TimeRange(cut, window.end, window.rate),
+        )
+    notes = []
+    for media, part in zip(placed, parts, strict=True):
+        inside = media.available_range.intersect(part)
+        missing = part.length - (inside.length if inside else 0)
+        if missing:
+            notes.append(
+                f"The media of {media.clip.name!r} has no picture for {missing} of {part.length} frames; "
+                "the take goes on from the nearest."
+            )
+    return notes
+
+
+def _spec(
+    directive: Directive,
+    coverage: Coverage,
+    spans: tuple[SourceSpan, ...],
+    *,
+    raster: Raster,
+    path_of: PathOf,
+) -> JobSpec:
+    def resolved(path: str | None) -> str | None:
+        return None if path is None else path_of(path)
+
+    audio = directive.audio or AudioPolicy.KEEP
+    if directive.verb is JobKind.RETAKE:
+        _check_box(directive, raster)
+        return RetakeSpec(spans[0], audio, resolved(directive.matte), directive.box)
+    if directive.verb is JobKind.REGENERATE:
+        start_from = directive.start_from or StartFrom.FIRST
+        if directive.strength is not None and start_from is not StartFrom.CLIP:
+            raise InvalidInputError(
+                "strength= says how far a shot may leave its clip; write from=clip with it.",
+                reason=Reason.DIRECTIVE_INVALID,
+            )
+        return RegenerateSpec(spans[0], audio, start_from, directive.strength)
+    if directive.verb is JobKind.EXTEND:
+        return ExtendSpec(spans[0], directive.edge or Edge.TAIL, audio)
+    if coverage.cut is not None:
+        outgoing, incoming = spans
+        return BridgeSpec(outgoing, incoming, coverage.cut)
+    return GenerateSpec(resolved(directive.image), resolved(directive.audio_file))
+
+
+def _check_box(directive: Directive, raster: Raster) -> None:
+    box = directive.box
+    if box and (box.x + box.width > raster.width_px or box.y + box.height > raster.height_px):
+        raise InvalidInputError(
+            f"box={box.x},{box.y},{box.width},{box.height} reaches out of the picture of {raster}. "
+            "Make it smaller.",
+            reason=Reason.RANGE_INVALID,
+        )
+
+
+def _start_timecode(segment: Segment, coverage: Coverage, *, head_handle_frames: int) -> int:
+    """Timecode of the file's first picture, in frames since 00:00:00:00.
+
+    A take of one clip counts in the clip's own time, so that it carries the original's source timecode and
+    copied keyframes keep theirs. Others, and those whose own time is no timecode, take the record timecode.
+    """
+    sequence = segment.sequence
+    rate = sequence.frame_rate
+    first = coverage.record_range.start - head_handle_frames
+    day = frames_in_a_day(rate, drop_frame=sequence.drop_frame)
+    if len(coverage.clips) == 1:
+        clip = coverage.clips[0]
+        local = rate.frame_at(clip.local_start + rate.seconds(first - clip.record_range.start))
+        if 0 <= local < day:
+            return local
+    return first % day
+
+
+def _shot_name(segment: Segment, coverage: Coverage) -> str:
+    clips = coverage.clips
+    if not clips:
+        return place_shot_name(segment.sequence, coverage.record_range.start)
+    return clip_shot_name(clips[0]) if len(clips) == 1 else pair_shot_name(*clips)
+
+
+def _first_seed(segment: Segment) -> int:
+    """The seed asked for, else one that is the mark's own: the same in every run, 31 bits."""
+    if segment.directive.seed is not None:
+        return segment.directive.seed
+    digest = hashlib.sha256(segment.segment_id.encode()).digest()
+    return int.from_bytes(digest[:4], "big") & 0x7FFF_FFFF
