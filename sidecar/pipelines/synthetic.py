@@ -191,3 +191,9 @@ def _span(record_range: TimeRange) -> SourceSpan:
         size_bytes=0,
         modified_ns=0,
     )
+
+
+def without_slate(job: EngineJob) -> EngineJob:
+    """The same job with clean pictures."""
+    output = replace(job.request.output, slate=False)
+    return replace(job, request=replace(job.request, output=output))

@@ -1,0 +1,149 @@
+"""Pictures between two moments: both sides travel along each pixel's path and meet; not a dissolve."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from sidecar.pipelines.animatic.fields import (
+    Field,
+    VectorField,
+    as_field,
+    blur,
+    fill,
+    grid,
+    remap,
+    resize,
+    splat,
+)
+from sidecar.pipelines.animatic.flow import Correspondence, WorkingSize
+from sidecar.pipelines.animatic.motion import Paths, Velocity, plan_paths
+from sidecar.pipelines.base import Picture
+
+_GHOST_LEVEL: Final = 0.06
+"""Difference between the two sides, in R'G'B', from which a blend of them shows as a double."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inbetween:
+    """Everything needed for the pictures between two others.
+
+    Args:
+        first: Picture at moment 0.
+        second: Picture at moment 1.
+        size: The grid the motion is on.
+        from_first: Paths of the first picture's pixels.
+        from_second: Paths of the second picture's pixels, told from moment 0 as well.
+        first_trust: How far the first picture's paths are to be trusted.
+        second_trust: Likewise the second's.
+    """
+
+    first: Picture
+    second: Picture
+    size: WorkingSize
+    from_first: Paths
+    from_second: Paths
+    first_trust: Field
+    second_trust: Field
+
+    @classmethod
+    def plan(
+        cls,
+        first: Picture,
+        second: Picture,
+        *,
+        size: WorkingSize,
+        match: Correspondence,
+        leaving: Velocity | None,
+        arriving: Velocity | None,
+        interval: int,
+    ) -> Inbetween:
+        """Plan the paths between two pictures `interval` frames apart."""
+        return cls(
+            first,
+            second,
+            size,
+            plan_paths(
+                match.forward, leaving=leaving, arriving=arriving, interval=interval, at_end=False
+            ),
+            plan_paths(
+                -match.backward, leaving=leaving, arriving=arriving, interval=interval, at_end=True
+            ),
+            match.forward_trust,
+            match.backward_trust,
+        )
+
+    def picture(self, moment: float) -> Picture:
+        """Make the picture at a moment between 0 and 1."""
+        to_first, to_second, share = self._where_from(moment)
+        one = warp(self.first, to_first, size=self.size)
+        other = warp(self.second, to_second, size=self.size)
+        height, width = one.shape[:2]
+        share_full = resize(share, height=height, width=width)
+        return _blend(one, other, share_full)
+
+    def _where_from(self, moment: float) -> tuple[VectorField, VectorField, Field]:
+        """For each pixel at `moment`: the way to its place in either picture, and the second's share."""
+        first_way = self.from_first.travelled(moment)
+        second_way = self.from_second.travelled(moment) - self.from_second.way
+        both_1 = np.dstack((-first_way, self.from_first.way - first_way))
+        both_2 = np.dstack((-second_way - self.from_second.way, -second_way))
+        sum_1, weight_1 = splat(both_1, first_way, _precedence(self.first_trust))
+        sum_2, weight_2 = splat(both_2, second_way, _precedence(self.second_trust))
+        near_1, near_2 = np.float32(1 - moment), np.float32(moment)
+        weight = near_1 * weight_1 + near_2 * weight_2
+        ways = fill(near_1 * sum_1 + near_2 * sum_2, weight)
+        ways = blur(ways, 0.7)
+        seen_1 = near_1 * (blur(weight_1, 0.7) + 1e-4) * self._inside(ways[..., :2])
+        seen_2 = near_2 * (blur(weight_2, 0.7) + 1e-4) * self._inside(ways[..., 2:])
+        share = as_field(seen_2 / (seen_1 + seen_2 + 1e-9))
+        return ways[..., :2], ways[..., 2:], share
+
+    def _inside(self, way: VectorField) -> Field:
+        """Near 0 where a way leads out of the picture, 1 inside."""
+        height, width = way.shape[:2]
+        at = grid(height, width) + way
+        margin_x = np.minimum(at[..., 0], width - 1 - at[..., 0])
+        margin_y = np.minimum(at[..., 1], height - 1 - at[..., 1])
+        return as_field(np.clip(np.minimum(margin_x, margin_y) / 3 + 1, 1e-3, 1))
+
+
+def _precedence(trust: Field) -> Field:
+    """Where two surfaces land on one pixel the well matched one covers the other.
+
+    What lies in front is seen in both pictures, what gets hidden is not.
+    """
+    return as_field(0.01 + np.square(trust))
+
+
+def warp(picture: Picture, way: VectorField, *, size: WorkingSize) -> Picture:
+    """Fetch each pixel from where `way` leads, mirrored at the edges.
+
+    Args:
+        picture: [H, W, 3].
+        way: [h, w, 2] in working pixels.
+        size: The working grid.
+    """
+    height, width = picture.shape[:2]
+    full = resize(way, height=height, width=width)
+    full *= np.array([size.scale_x, size.scale_y], np.float32)
+    full[..., 0] += np.arange(width, dtype=np.float32)
+    full[..., 1] += np.arange(height, dtype=np.float32)[:, None]
+    warped = remap(picture, full, interpolation=cv2.INTER_LANCZOS4, border=cv2.BORDER_REFLECT_101)
+    return np.clip(warped, float(picture.min()), float(picture.max()), out=warped)
+
+
+def _blend(one: Picture, other: Picture, share: NDArray[np.float32]) -> Picture:
+    """Mix by share; where the sides differ the nearer one takes over quickly, so that nothing doubles."""
+    difference = np.abs(other - one).max(axis=2)
+    spread = max(1.0, one.shape[1] / 480)
+    double = np.clip(blur(difference, 1.5 * spread) / _GHOST_LEVEL - 0.5, 0, 1)
+    steep = np.clip(0.5 + (share - 0.5) * 4, 0, 1)
+    steep = steep * steep * (3 - 2 * steep)
+    mix = share + (steep - share) * double
+    mixed: Picture = one + (other - one) * mix[..., None]
+    return mixed

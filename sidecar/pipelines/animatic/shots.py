@@ -1,0 +1,215 @@
+"""For each kind of job: which pictures to look at, and what to make of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, assert_never
+
+from interchange.model.directive import Edge
+from interchange.model.request import (
+    BridgeSpec,
+    ExtendSpec,
+    GenerateSpec,
+    RegenerateSpec,
+    RetakeSpec,
+)
+from interchange.timebase import TimeRange
+from sidecar.pipelines.animatic.camera import CameraMove
+from sidecar.pipelines.animatic.card import Card
+from sidecar.pipelines.animatic.drift import Drift
+from sidecar.pipelines.animatic.flow import (
+    WORKING_WIDTH_PX,
+    WorkingSize,
+    correspond,
+    make_proxies,
+)
+from sidecar.pipelines.animatic.inbetween import Inbetween
+from sidecar.pipelines.animatic.limits import LIMITS
+from sidecar.pipelines.animatic.motion import measure_velocity
+from sidecar.pipelines.animatic.transition import Transition
+from sidecar.pipelines.base import EngineJob, Picture, SourcePictures
+
+Shot = Callable[[int], Picture]
+"""Makes the picture of a record frame; the array is the caller's own."""
+
+Checkpoint = Callable[[], None]
+"""Called between long steps; raises where the job was cancelled."""
+
+_LEAST_AGREEMENT: Final = 0.30
+"""Mean trust below which two pictures show different things, and nothing of one is looked for in the other."""
+
+_LONGEST_EASE_S: Final = 2
+"""Seconds in which an extended shot has come to rest at the latest."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The kept pictures on one side of the window.
+
+    Args:
+        source: Where they come from.
+        frames: Their record frames, from the window outward; at least one.
+        time_step: -1 before the window, +1 after it.
+    """
+
+    source: SourcePictures
+    frames: tuple[int, ...]
+    time_step: int
+
+    @property
+    def edge_frame(self) -> int:
+        return self.frames[0]
+
+    def pictures(self) -> list[Picture]:
+        """From the window outward, but read in rising order, which is quick."""
+        read = {frame: self.source.picture(frame) for frame in sorted(self.frames)}
+        return [read[frame] for frame in self.frames]
+
+
+def prepare_shot(job: EngineJob, *, checkpoint: Checkpoint) -> Shot:
+    """Look at the sources and plan the take.
+
+    Args:
+        job: What is wanted.
+        checkpoint: Called between long steps.
+
+    Returns:
+        What makes each picture of `job.made_range`. Record frames outside the window (handles that are to be
+        made) show what the sources show there, so that the joints stay where they are.
+    """
+    window = job.request.record_range
+    match job.request.spec:
+        case RetakeSpec():
+            source = job.sources[0]
+            return _fill_window(
+                job, _before(source, window), _after(source, window), checkpoint=checkpoint
+            )
+        case BridgeSpec():
+            outgoing, incoming = job.sources
+            before = _before(outgoing, window) or _Side(outgoing, (window.start - 1,), -1)
+            after = _after(incoming, window) or _Side(incoming, (window.end,), +1)
+            return _join(job, before, after, checkpoint)
+        case ExtendSpec(edge=Edge.TAIL):
+            source = job.sources[0]
+            return _fill_window(job, _before(source, window), None, checkpoint=checkpoint)
+        case ExtendSpec():
+            source = job.sources[0]
+            return _fill_window(job, None, _after(source, window), checkpoint=checkpoint)
+        case RegenerateSpec():
+            return _move_camera(job)
+        case GenerateSpec():
+            return Card.of(job.request, frames=job.made_range).picture
+        case spec:
+            assert_never(spec)
+
+
+def _before(source: SourcePictures, window: TimeRange) -> _Side | None:
+    has = source.record_range
+    end = min(window.start, has.end)
+    frames = range(end - 1, max(has.start, end - LIMITS.context_frames) - 1, -1)
+    return _Side(source, tuple(frames), -1) if frames else None
+
+
+def _after(source: SourcePictures, window: TimeRange) -> _Side | None:
+    has = source.record_range
+    start = max(window.end, has.start)
+    frames = range(start, min(has.end, start + LIMITS.context_frames))
+    return _Side(source, tuple(frames), +1) if frames else None
+
+
+def _fill_window(
+    job: EngineJob, before: _Side | None, after: _Side | None, *, checkpoint: Checkpoint
+) -> Shot:
+    if before is not None and after is not None:
+        return _join(job, before, after, checkpoint)
+    side = before or after
+    return _carry_on(job, side) if side is not None else _move_camera(job)
+
+
+def _working_size(job: EngineJob) -> WorkingSize:
+    raster = job.request.raster
+    return WorkingSize.of(
+        width_px=raster.width_px,
+        height_px=raster.height_px,
+        longest=WORKING_WIDTH_PX[job.request.quality],
+    )
+
+
+def _join(job: EngineJob, before: _Side, after: _Side, checkpoint: Checkpoint) -> Shot:
+    size = _working_size(job)
+    pictures_before, pictures_after = before.pictures(), after.pictures()
+    proxies = make_proxies([*pictures_before, *pictures_after], size)
+    context_before = proxies[: len(pictures_before)]
+    context_after = proxies[len(pictures_before) :]
+    first, second = pictures_before[0], pictures_after[0]
+    del pictures_before, pictures_after
+    interval = after.edge_frame - before.edge_frame
+    checkpoint()
+    match = correspond(context_before[0], context_after[0])
+    checkpoint()
+    between: Inbetween | Transition
+    if match.agreement >= _LEAST_AGREEMENT:
+        leaving = measure_velocity(context_before, time_step=-1) if len(before.frames) > 1 else None
+        checkpoint()
+        arriving = measure_velocity(context_after, time_step=+1) if len(after.frames) > 1 else None
+        between = Inbetween.plan(
+            first,
+            second,
+            size=size,
+            match=match,
+            leaving=leaving,
+            arriving=arriving,
+            interval=interval,
+        )
+    else:
+        ease = float(max(interval, 2))
+        between = Transition.plan(
+            Drift.plan(first, context_before, size=size, time_step=-1, longest_ease=ease),
+            Drift.plan(second, context_after, size=size, time_step=+1, longest_ease=ease),
+            interval=interval,
+            proxies=(context_before[0], context_after[0]),
+        )
+
+    def shot(record_frame: int) -> Picture:
+        if record_frame <= before.edge_frame:
+            return before.source.picture(record_frame)
+        if record_frame >= after.edge_frame:
+            return after.source.picture(record_frame)
+        return between.picture((record_frame - before.edge_frame) / interval)
+
+    return shot
+
+
+def _carry_on(job: EngineJob, side: _Side) -> Shot:
+    size = _working_size(job)
+    pictures = side.pictures()
+    ease = float(_LONGEST_EASE_S * job.request.frame_rate.nominal)
+    drift = Drift.plan(
+        pictures[0],
+        make_proxies(pictures, size),
+        size=size,
+        time_step=side.time_step,
+        longest_ease=min(ease, 1.0 + job.request.record_range.length),
+    )
+
+    def shot(record_frame: int) -> Picture:
+        away = (side.edge_frame - record_frame) * side.time_step
+        return drift.picture(float(away)) if away > 0 else side.source.picture(record_frame)
+
+    return shot
+
+
+def _move_camera(job: EngineJob) -> Shot:
+    size = _working_size(job)
+    window, frames = job.request.record_range, job.made_range
+    still = job.sources[0].picture(window.start)
+    move = CameraMove.plan(
+        still,
+        make_proxies([still], size)[0],
+        size=size,
+        seed=job.request.seed,
+        seconds=frames.length / job.request.frame_rate.nominal,
+    )
+    last = max(frames.length - 1, 1)
+    return lambda record_frame: move.picture((record_frame - frames.start) / last)
