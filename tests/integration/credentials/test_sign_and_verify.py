@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -33,7 +32,7 @@ from interchange.errors import (
     UnsupportedError,
 )
 from sidecar.credentials.identity import SigningIdentity, load_or_create_identity
-from sidecar.credentials.reading import make_context, read_store
+from sidecar.credentials.reading import make_context
 from sidecar.credentials.report import CredentialReport, CredentialState
 from sidecar.credentials.sign import sign_take
 from sidecar.credentials.verify import verify_file
@@ -440,13 +439,34 @@ def test_remote_credentials_are_said_and_never_fetched(
     assert asked == ["/take.c2pa"]
 
 
-def test_a_thumbnail_is_never_made(
+def test_a_hostile_name_is_shown_harmless(
     take_mov: Path, tmp_path: Path, identity: SigningIdentity
 ) -> None:
-    """It would put a picture of unreleased material into a file that people share to show its credentials."""
-    sign(take_mov, tmp_path / "take.mov", identity)
-    store = read_store(
-        tmp_path / "take.mov", media_type="video/quicktime", manifest=None, anchor_pem=None
+    signed = tmp_path / "take.mov"
+    sign_take(
+        take_mov,
+        destination=signed,
+        manifest_path=tmp_path / "take.c2pa",
+        facts=facts_of(request_of("generate")),
+        identity=identity,
+        filesystem=FileSystem(),
+        title="\x1b[2J\u202egpj.mov",
     )
-    assert "thumbnail" not in json.dumps(store)
-    assert (tmp_path / "take.c2pa").stat().st_size < 12_000
+    assert verify_file(signed).title == "[2Jgpj.mov"
+
+
+def test_the_working_name_is_not_the_title(
+    take_mov: Path, tmp_path: Path, identity: SigningIdentity
+) -> None:
+    working = tmp_path / "take.mov.part"
+    sign_take(
+        take_mov,
+        destination=working,
+        manifest_path=tmp_path / "take.c2pa.part",
+        facts=facts_of(request_of("generate")),
+        identity=identity,
+        filesystem=FileSystem(),
+        title="take.mov",
+    )
+    working.rename(tmp_path / "take.mov")
+    assert verify_file(tmp_path / "take.mov").title == "take.mov"
