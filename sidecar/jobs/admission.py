@@ -1,0 +1,194 @@
+"""What a request must pass before it becomes a job: names, ranges, paths, engine, geometry, disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from interchange.errors import (
+    ExhaustedError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    Reason,
+)
+from interchange.model.engine import EngineLimits, PlannedGeometry
+from interchange.model.request import (
+    BridgeSpec,
+    Codec,
+    ExtendSpec,
+    GenerateSpec,
+    GenerationRequest,
+    JobSpec,
+    RegenerateSpec,
+    RetakeSpec,
+    SourceSpan,
+)
+from sidecar.filesystem import FileSystem
+from sidecar.jobs.work import check_shot_name, read_paths
+
+# Measured upper ends of what the encoders write, in bytes per pixel; only to refuse hopeless jobs early.
+_BYTES_PER_PIXEL = {
+    Codec.PRORES_422_HQ: 0.7,
+    Codec.PRORES_4444: 1.3,
+    Codec.DNXHR_HQX: 0.8,
+    Codec.H264: 0.3,
+}
+_COPIES_WHILE_SIGNING = 2
+_LONGEST_TEXT = 20_000
+
+PlanGeometry = Callable[[GenerationRequest, EngineLimits], PlannedGeometry]
+
+
+class Paths(Protocol):
+    """Which paths are ours to touch; `sidecar.media.paths.PathPolicy`."""
+
+    def source(self, path_text: str) -> Path:
+        """Resolve a path that will be read, after mapping; refuse one outside the roots."""
+        ...
+
+    def output_directory(self, path_text: str) -> Path:
+        """Resolve a folder that will be written, after mapping; refuse one outside the roots."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The gate in front of the queue.
+
+    Args:
+        paths: Which paths may be touched.
+        limits: What each engine can do, by name.
+        plan: `interchange.geometry.plan_geometry`.
+    """
+
+    paths: Paths
+    limits: Mapping[str, EngineLimits]
+    plan: PlanGeometry
+
+    def admit(self, request: GenerationRequest) -> tuple[GenerationRequest, PlannedGeometry]:
+        """Check a request as a client sent it.
+
+        Returns:
+            The request with every path resolved, and what was planned for it.
+
+        Raises:
+            InvalidInputError: A name or range cannot be right.
+            NotAllowedError: A path is outside the roots.
+            NotFoundError: No such media or engine.
+            UnsupportedError: The engine cannot do it.
+        """
+        limits = self.limits.get(request.engine)
+        if limits is None:
+            raise NotFoundError(
+                f"There is no engine {request.engine[:64]!r}. Use one of {', '.join(self.limits)}.",
+                reason=Reason.ENGINE_NOT_FOUND,
+                metadata={"engine": request.engine[:64]},
+            )
+        _check_values(request)
+        resolved = self.resolve(request)
+        return resolved, self.plan(resolved, limits)
+
+    def resolve(self, request: GenerationRequest) -> GenerationRequest:
+        """Map and check every path of a request.
+
+        Raises:
+            NotAllowedError: A path is outside the roots.
+            NotFoundError: A source is not there.
+        """
+        directory = self.paths.output_directory(request.output.directory)
+        return replace(
+            request,
+            spec=self._resolved_spec(request.spec),
+            output=replace(request.output, directory=str(directory)),
+        )
+
+    def _resolved_spec(self, spec: JobSpec) -> JobSpec:
+        match spec:
+            case RetakeSpec():
+                return replace(spec, source=self._span(spec.source), matte=self._path(spec.matte))
+            case RegenerateSpec() | ExtendSpec():
+                return replace(spec, source=self._span(spec.source))
+            case BridgeSpec():
+                return replace(
+                    spec, outgoing=self._span(spec.outgoing), incoming=self._span(spec.incoming)
+                )
+            case GenerateSpec():
+                return replace(
+                    spec, image=self._path(spec.image), audio_file=self._path(spec.audio_file)
+                )
+
+    def _span(self, span: SourceSpan) -> SourceSpan:
+        return replace(span, path=str(self.paths.source(span.path)))
+
+    def _path(self, text: str | None) -> str | None:
+        return None if text is None else str(self.paths.source(text))
+
+
+def check_places(request: GenerationRequest) -> None:
+    """Check just before work starts that an admitted request's paths still lead where they led.
+
+    Raises:
+        NotFoundError: A source is gone.
+        NotAllowedError: Somebody put a link on the way, so that another file would be opened.
+    """
+    for path in (*map(Path, read_paths(request)), Path(request.output.directory)):
+        if path.resolve() != path:
+            raise NotAllowedError(
+                f"{path} leads somewhere else than when the job was made. Run it again.",
+                reason=Reason.PATH_OUTSIDE_ROOTS,
+                metadata={"path": str(path)},
+            )
+    for text in read_paths(request):
+        if not Path(text).is_file():
+            raise NotFoundError(
+                f"{text} is not there any more. Bring it back or relink the clip, then run it again.",
+                reason=Reason.MEDIA_NOT_FOUND,
+                metadata={"path": text},
+            )
+
+
+def check_disk(request: GenerationRequest, *, filesystem: FileSystem) -> None:
+    """Refuse a job that would certainly fill the disk.
+
+    Raises:
+        ExhaustedError: Less is free than the take and its signed copy will need, roughly.
+    """
+    pixels = request.raster.width_px * request.raster.height_px * request.file_range.length
+    needed = round(pixels * _BYTES_PER_PIXEL[request.output.codec]) * _COPIES_WHILE_SIGNING
+    folder = Path(request.output.directory)
+    free = filesystem.free_bytes(folder)
+    if free < needed:
+        raise ExhaustedError(
+            f"The disk with {folder} has {free >> 20} MB free, but the take may need {needed >> 20} MB. "
+            "Free some space or choose another folder with --out.",
+            reason=Reason.DISK_FULL,
+            metadata={"path": str(folder), "free_bytes": str(free), "needed_bytes": str(needed)},
+        )
+
+
+def _check_values(request: GenerationRequest) -> None:
+    check_shot_name(request.shot)
+    if request.record_range.length < 1:
+        raise InvalidInputError(
+            "The range to make has no frames. Mark at least one.", reason=Reason.RANGE_INVALID
+        )
+    if request.head_handle_frames < 0 or request.tail_handle_frames < 0:
+        raise InvalidInputError("Handles cannot be shorter than no frames at all.")
+    if request.raster.width_px < 1 or request.raster.height_px < 1:
+        raise InvalidInputError(f"{request.raster} is not a picture size.")
+    ranges = [request.record_range, *(span.record_range for span in request.sources)]
+    if any(record_range.rate != request.frame_rate for record_range in ranges):
+        raise InvalidInputError(
+            f"Every record range must count at the sequence's {request.frame_rate} frames a second.",
+            reason=Reason.RANGE_INVALID,
+        )
+    if any(span.record_range.length < 1 for span in request.sources):
+        raise InvalidInputError(
+            "A source has no frames to read. Give the clip at least one.",
+            reason=Reason.RANGE_INVALID,
+        )
+    if max(len(request.prompt), len(request.negative_prompt)) > _LONGEST_TEXT:
+        raise InvalidInputError(f"A prompt may have up to {_LONGEST_TEXT} characters; shorten it.")

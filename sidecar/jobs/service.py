@@ -1,0 +1,310 @@
+"""Everything a door can ask about jobs; the transport in front of it only translates."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import uuid
+from collections.abc import AsyncIterator, Collection, Mapping
+from functools import partial
+from pathlib import Path
+
+from interchange.errors import BridgeError, InvalidInputError
+from interchange.geometry import plan_geometry
+from interchange.model.engine import EngineLimits
+from interchange.model.job import EngineStatus, Job, JobState, Progress
+from interchange.model.request import GenerationRequest
+from interchange.model.take import Take
+from sidecar.filesystem import FileSystem
+from sidecar.jobs.admission import Admission, Paths, PlanGeometry
+from sidecar.jobs.desk import Desk
+from sidecar.jobs.lane import Lane
+from sidecar.jobs.lock import FolderLock
+from sidecar.jobs.publisher import published, sweep, withdraw
+from sidecar.jobs.serialise import fingerprint
+from sidecar.jobs.store import Claim, JobStore
+from sidecar.jobs.work import highest_version_in
+from sidecar.worker.supervisor import WorkerSpec, WorkerSupervisor, WorkerTiming
+
+_LOG = logging.getLogger(__name__)
+
+DEFAULT_PAGE_SIZE = 100
+LARGEST_PAGE_SIZE = 1000
+_LONGEST_REQUEST_ID = 128
+
+
+class JobService:
+    """Durable, idempotent jobs.
+
+    Belongs to one event loop. `start` before anything else, `drain` last.
+
+    Args:
+        state_folder: Where the job database is: a local folder of this user's own.
+        paths: Which paths may be read and written.
+        limits: What each engine can do, by name; one lane and one worker for each.
+        default_engine: The one marked as default in `engines`.
+        worker: What runs in the workers.
+        timing: How patient the supervisors are.
+        filesystem: For publishing.
+        plan: Plans the geometry.
+        queue_limit: Most jobs that may wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        state_folder: Path,
+        paths: Paths,
+        limits: Mapping[str, EngineLimits],
+        default_engine: str,
+        worker: WorkerSpec,
+        timing: WorkerTiming | None = None,
+        filesystem: FileSystem | None = None,
+        plan: PlanGeometry = plan_geometry,
+        queue_limit: int = 1000,
+    ) -> None:
+        self._state_folder = state_folder
+        self._limits = dict(limits)
+        self._default_engine = default_engine
+        self._filesystem = filesystem or FileSystem()
+        self._queue_limit = queue_limit
+        self._admission = Admission(paths, self._limits, plan)
+        boot = uuid.uuid4().hex
+        self._desk = Desk(partial(JobStore, state_folder / "jobs.sqlite3", owner=boot))
+        self._lanes = {
+            engine: Lane(
+                engine,
+                desk=self._desk,
+                worker=WorkerSupervisor(engine, spec=worker, timing=timing or WorkerTiming()),
+                filesystem=self._filesystem,
+            )
+            for engine in self._limits
+        }
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._lock: FolderLock | None = None
+
+    async def start(self) -> None:
+        """Take over the state folder, settle what another boot left, and begin to work.
+
+        Raises:
+            ConflictError: Another sidecar uses the folder.
+            NotAllowedError: The folder or database cannot be written.
+        """
+        await asyncio.to_thread(self._filesystem.make_folder, self._state_folder, private=True)
+        self._lock = FolderLock(self._state_folder)
+        try:
+            await self._desk.open()
+            for orphan in await self._desk.ask(JobStore.orphans):
+                await self._recover(orphan)
+        except BaseException:
+            await self._close()
+            raise
+        self._tasks = tuple(asyncio.create_task(lane.run()) for lane in self._lanes.values())
+
+    async def drain(self, *, grace_s: float = 20.0) -> None:
+        """Stop: running jobs may finish within the grace, else they go back to the queue."""
+        for lane in self._lanes.values():
+            lane.drain()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=grace_s)
+            for task in late:
+                task.cancel()
+        for outcome in await asyncio.gather(*self._tasks, return_exceptions=True):
+            if isinstance(outcome, Exception):
+                _LOG.error("a lane had failed", exc_info=outcome)
+        self._tasks = ()
+        await asyncio.gather(*(lane.worker.close() for lane in self._lanes.values()))
+        await self._close()
+
+    async def create(
+        self,
+        request: GenerationRequest,
+        *,
+        request_id: str = "",
+        priority: int = 0,
+        validate_only: bool = False,
+    ) -> Job:
+        """Queue a job, or only check and plan it.
+
+        Args:
+            request: What to make.
+            request_id: Idempotency id; the same one with the same request gives the same job.
+            priority: Higher runs first; equal ones run in order of creation.
+            validate_only: Queue nothing; the job comes back without an id.
+
+        Raises:
+            BridgeError: As `Admission.admit` and `JobStore.create`.
+        """
+        _check_request_id(request_id)
+        digest = fingerprint(request)
+        if request_id and not validate_only:
+            # First, so that a repeated call gets its job even after its sources were moved.
+            found = await self._desk.ask(
+                lambda store: store.find_request(request_id, fingerprint=digest)
+            )
+            if found is not None:
+                return found
+        admitted, geometry = await asyncio.to_thread(self._admission.admit, request)
+        if validate_only:
+            return Job(
+                job_id="",
+                request_id=request_id,
+                state=JobState.QUEUED,
+                revision=0,
+                priority=priority,
+                request=admitted,
+                geometry=geometry,
+                progress=Progress(),
+                take=None,
+                error=None,
+                attempts=0,
+                created=None,
+                started=None,
+                ended=None,
+            )
+        floor = await asyncio.to_thread(
+            highest_version_in, Path(admitted.output.directory), admitted.shot
+        )
+        job = await self._desk.change(
+            lambda store: store.create(
+                admitted,
+                geometry,
+                request_id=request_id,
+                fingerprint=digest,
+                priority=priority,
+                version_floor=floor,
+                queue_limit=self._queue_limit,
+            )
+        )
+        self._lanes[admitted.engine].wake()
+        return job
+
+    async def get(self, job_id: str) -> Job:
+        """One job's snapshot.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        return await self._desk.ask(lambda store: store.get(job_id))
+
+    async def list(
+        self, *, states: Collection[JobState] = (), page_size: int = 0, page_token: str = ""
+    ) -> tuple[tuple[Job, ...], str]:
+        """A page of jobs, newest first.
+
+        Args:
+            states: Only these; empty for all.
+            page_size: Most jobs; 0 means 100, at most 1000.
+            page_token: From the previous page.
+
+        Returns:
+            The jobs, and the next page's token, empty at the end.
+
+        Raises:
+            InvalidInputError: The token or size is none.
+        """
+        if page_size < 0:
+            raise InvalidInputError("A page cannot have less than no jobs.")
+        if page_token and not (page_token.isascii() and page_token.isdigit()):
+            raise InvalidInputError("This page token is none of ours. Start with an empty one.")
+        before = int(page_token[:18]) if page_token else None
+        size = min(page_size or DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)
+        jobs, following = await self._desk.ask(
+            lambda store: store.page(states=states, before=before, size=size)
+        )
+        return jobs, "" if following is None else str(following)
+
+    async def watch(self, job_id: str, *, after_revision: int = 0) -> AsyncIterator[Job]:
+        """Full snapshots with rising revision; ends after the terminal one.
+
+        A slow reader gets fewer of them, never old ones, and holds nobody up.
+
+        Args:
+            job_id: The job.
+            after_revision: Nothing up to this revision is sent again.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        with self._desk.feed.subscribe(job_id) as subscription:
+            job = await self.get(job_id)
+            seen = min(after_revision, job.revision)
+            while True:
+                if job.revision > seen:
+                    yield job
+                    seen = job.revision
+                if job.state.terminal:
+                    return
+                job = await subscription.newest(after_revision=seen)
+
+    async def cancel(self, job_id: str) -> Job:
+        """Ask a job to stop; one that has ended is returned as it is.
+
+        Raises:
+            NotFoundError: There is none with this id.
+        """
+        job = await self._desk.change(lambda store: store.request_cancel(job_id))
+        lane = self._lanes.get(job.request.engine)
+        if job.state is JobState.CANCELLING and lane is not None:
+            lane.cancel(job_id)
+        return job
+
+    async def delete(self, job_id: str) -> None:
+        """Forget a job that has ended; its media stay.
+
+        Raises:
+            NotFoundError: There is none with this id.
+            UnsupportedError: It has not ended.
+        """
+        await self._desk.ask(lambda store: store.delete(job_id))
+
+    async def engines(self) -> tuple[EngineStatus, ...]:
+        """The engines and how their workers are."""
+        return tuple(
+            EngineStatus(
+                limits=limits,
+                model_identity=self._lanes[name].worker.model_identity,
+                state=self._lanes[name].worker.state,
+                device="cpu",
+                device_memory_bytes=0,
+                worker_memory_bytes=self._lanes[name].worker.memory_bytes,
+                is_default=name == self._default_engine,
+            )
+            for name, limits in self._limits.items()
+        )
+
+    async def _recover(self, orphan: Claim) -> None:
+        job_id, draft = orphan.job.job_id, orphan.draft
+        take = await asyncio.to_thread(self._found, orphan)
+        keep = draft if orphan.job.state is JobState.RUNNING and take is None else None
+        await asyncio.to_thread(
+            sweep, orphan.order.folder, job_id, filesystem=self._filesystem, keep=keep
+        )
+        job = await self._desk.change(lambda store: store.adopt(job_id, take))
+        _LOG.info("job %s was left by another boot; now %s", job_id, job.state)
+
+    def _found(self, orphan: Claim) -> Take | None:
+        if orphan.draft is None:
+            return None
+        try:
+            if published(orphan.draft, filesystem=self._filesystem):
+                self._filesystem.fsync_folder(orphan.order.folder)
+                return orphan.draft.take
+            if orphan.job.state is JobState.CANCELLING:
+                withdraw(orphan.draft, filesystem=self._filesystem)
+        except BridgeError as error:
+            _LOG.warning("job %s: its take cannot be read: %s", orphan.job.job_id, error)
+        return None
+
+    async def _close(self) -> None:
+        await self._desk.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+
+def _check_request_id(request_id: str) -> None:
+    if len(request_id) > _LONGEST_REQUEST_ID or not request_id.isprintable():
+        raise InvalidInputError(
+            f"A request id is a UUID, or any printable text of up to {_LONGEST_REQUEST_ID} characters."
+        )
