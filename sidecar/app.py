@@ -1,0 +1,148 @@
+"""The composition root: puts the rooms together, listens, and stops in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from sidecar.filesystem import FileSystem
+from sidecar.instance import (
+    Discovery,
+    create_token,
+    discovery_path,
+    make_private_folder,
+    socket_path,
+    write_discovery,
+)
+from sidecar.jobs.service import JobService
+from sidecar.logs import configure_logging
+from sidecar.media.paths import PathPolicy
+from sidecar.pipelines.registry import engine_limits
+from sidecar.rpc.server import RpcServer
+from sidecar.rpc.takes import open_take
+from sidecar.settings import LoopbackAddress, Settings
+from sidecar.worker.supervisor import WorkerSpec
+
+_LOG = logging.getLogger(__name__)
+
+_ANY_PORT = LoopbackAddress("127.0.0.1", 0)
+
+
+def serve(settings: Settings, *, while_stdin_open: bool = False) -> None:
+    """Run a sidecar until it is told to stop (SIGTERM, SIGINT, Ctrl-C).
+
+    Args:
+        settings: All of them.
+        while_stdin_open: Stop also when standard input is closed, which it is when the parent process
+            ends, however it ends.
+
+    Raises:
+        ConflictError: Another sidecar uses the state folder, or the address (ALREADY_RUNNING).
+        NotAllowedError: A folder is not private to this user.
+    """
+    make_private_folder(settings.state_dir)
+    logs = settings.state_dir / "logs"
+    make_private_folder(logs)
+    configure_logging(level=settings.log_level, style=settings.log_format, folder=logs)
+    asyncio.run(_serve(settings, while_stdin_open=while_stdin_open))
+
+
+async def _serve(settings: Settings, *, while_stdin_open: bool) -> None:
+    filesystem = FileSystem()
+    product_version = version("ltxbridge")
+    stop = asyncio.Event()
+    with _stop_signals(stop):
+        if while_stdin_open:
+            _stop_with_stdin(stop)
+        jobs = _job_service(settings, filesystem, product_version)
+        await jobs.start()  # takes the lock of the state folder
+        try:
+            token = create_token(settings.state_dir, filesystem=filesystem)
+            server = RpcServer(jobs, token=token, version=product_version, opener=open_take)
+            address = await _listen(server, settings)
+        except BaseException:
+            await jobs.drain(grace_s=0)
+            raise
+        discovery = Discovery(
+            address=address,
+            pid=os.getpid(),
+            version=product_version,
+            temporary=while_stdin_open,
+            media_roots=tuple(str(root.resolve()) for root in settings.media_roots),
+            maps_paths=bool(settings.path_maps),
+        )
+        try:
+            write_discovery(settings.state_dir, discovery, filesystem=filesystem)
+            await server.announce_serving()
+            _LOG.info("Listening on %s", address)
+            await stop.wait()
+            _LOG.info("Stopping; running jobs have %s s to finish", settings.drain_grace_s)
+        finally:
+            filesystem.unlink(discovery_path(settings.state_dir), missing_ok=True)
+            await server.drain(
+                jobs.drain(grace_s=settings.drain_grace_s), grace_s=settings.drain_grace_s + 10
+            )
+            _LOG.info("Stopped")
+
+
+def _job_service(settings: Settings, filesystem: FileSystem, product_version: str) -> JobService:
+    return JobService(
+        state_folder=settings.state_dir,
+        paths=PathPolicy(
+            settings.media_roots,
+            settings.path_maps,
+            output_roots=settings.output_roots or None,
+        ),
+        limits=engine_limits(),
+        default_engine=settings.engine,
+        worker=WorkerSpec(state_folder=settings.state_dir, product_version=product_version),
+        filesystem=filesystem,
+    )
+
+
+async def _listen(server: RpcServer, settings: Settings) -> str:
+    if settings.listen is None and sys.platform != "win32":
+        path = socket_path(settings.state_dir, settings.runtime_dir)
+        make_private_folder(path.parent)
+        return await server.listen_on_socket(path)
+    # gRPC for Python has no proven unix sockets on Windows.
+    where = settings.listen or _ANY_PORT
+    return await server.listen_on_loopback(where.host, where.port)
+
+
+@contextlib.contextmanager
+def _stop_signals(stop: asyncio.Event) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def on_signal(number: int, _frame: object = None) -> None:
+        if stop.is_set():  # asked twice: at once; jobs are taken up at the next start
+            os._exit(128 + number)
+        loop.call_soon_threadsafe(stop.set)
+
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, on_signal) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _stop_with_stdin(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+
+    def wait_for_end() -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while sys.stdin.buffer.read(1024):
+                pass
+        with contextlib.suppress(RuntimeError):  # the loop has ended already
+            loop.call_soon_threadsafe(stop.set)
+
+    threading.Thread(target=wait_for_end, name="stdin", daemon=True).start()
