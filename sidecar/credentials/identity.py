@@ -321,13 +321,24 @@ def _make_private(descriptor: int, path: Path) -> None:
             path,
             mode,
         )
-    folder_mode = stat.S_IMODE(path.parent.stat().st_mode)
-    if folder_mode & 0o022:
+    _close_folder(path.parent)
+
+
+def _close_folder(folder: Path) -> None:
+    """Keep others from putting a key of theirs in place of ours; a user's umask may have let them."""
+    facts = folder.stat()
+    mode = stat.S_IMODE(facts.st_mode)
+    if not mode & 0o022:
+        return
+    # A sticky folder is shared on purpose, as /tmp is: not ours to close.
+    if facts.st_uid != os.geteuid() or mode & stat.S_ISVTX:
         raise NotAllowedError(
-            f"Other users may write to {path.parent} (mode {folder_mode:04o}) and so replace the signing "
-            "key. Run chmod 700 on the folder.",
-            metadata={"path": str(path.parent), "mode": f"{folder_mode:04o}"},
+            f"Other users may write to {folder} (mode {mode:04o}) and so replace the signing key. Choose "
+            "another state folder, one of your own.",
+            metadata={"path": str(folder), "mode": f"{mode:04o}"},
         )
+    folder.chmod(mode & ~0o022)
+    _log.warning("other users could write to %s (mode %04o) and no longer can", folder, mode)
 
 
 def _damaged(path: Path, what: str) -> InvalidInputError:

@@ -235,7 +235,7 @@ def _summary(state: CredentialState, generation: Generation | None) -> str:
     if generation is None:
         return words
     spans = ", ".join(
-        f"{run.first_frame}-{run.end_frame - 1} ({run.record_in} to {run.record_out})"
+        f"{run.first_frame}-{run.end_frame - 1} (record in {run.record_in}, out {run.record_out})"
         for run in generation.runs
         if run.synthetic
     )

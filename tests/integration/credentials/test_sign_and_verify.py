@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from errno import ENOSPC
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
@@ -32,7 +29,6 @@ from interchange.errors import (
     UnsupportedError,
 )
 from sidecar.credentials.identity import SigningIdentity, load_or_create_identity
-from sidecar.credentials.reading import make_context
 from sidecar.credentials.report import CredentialReport, CredentialState
 from sidecar.credentials.sign import sign_take
 from sidecar.credentials.verify import verify_file
@@ -225,7 +221,7 @@ def test_what_is_synthetic_is_stated_frame_by_frame_and_the_prompt_is_not(
     assert (report.synthetic_runs[0].record_in, report.synthetic_runs[0].record_out) == (
         "01:00:00:06", "01:00:00:12",
     )  # fmt: skip
-    assert "3-8 (01:00:00:06 to 01:00:00:12)" in report.summary
+    assert "3-8 (record in 01:00:00:06, out 01:00:00:12)" in report.summary
     assert [(i.title, i.relationship, i.has_credentials) for i in report.ingredients] == [
         ("a.mov", "parentOf", False)
     ]
@@ -354,89 +350,6 @@ def test_files_without_credentials_or_of_another_kind_are_told_apart(
         verify_file(text)
     with pytest.raises(UnsupportedError):
         sign(text, tmp_path / "out.mov", identity)
-
-
-class _Recorder(BaseHTTPRequestHandler):
-    asked: list[str]
-
-    def do_GET(self) -> None:
-        self.asked.append(self.path)
-        self.send_response(404)
-        self.end_headers()
-
-    do_POST = do_GET  # noqa: N815 - the base class's naming
-
-    def log_message(self, *_: object) -> None:
-        """Keep quiet."""
-
-
-@pytest.fixture
-def server() -> Iterator[tuple[str, list[str]]]:
-    """A local server that must not be asked, and what it was asked."""
-    asked: list[str] = []
-    handler = type("Handler", (_Recorder,), {"asked": asked})
-    with HTTPServer(("127.0.0.1", 0), handler) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{listening.server_port}", asked
-        finally:
-            listening.shutdown()
-            thread.join()
-
-
-def sign_with_remote_address(
-    source: Path, target: Path, url: str, identity: SigningIdentity
-) -> None:
-    """Leave only an address of credentials in the file, as other programs do."""
-    from c2pa import Builder, C2paSignerInfo, C2paSigningAlg, Signer
-
-    definition = {
-        "claim_generator_info": [{"name": "other", "version": "1"}],
-        "assertions": [
-            {
-                "label": "c2pa.actions.v2",
-                "data": {
-                    "actions": [
-                        {
-                            "action": "c2pa.created",
-                            "digitalSourceType": "http://cv.iptc.org/newscodes/digitalsourcetype/digitalCapture",
-                        }
-                    ]
-                },
-            }
-        ],
-    }
-    info = C2paSignerInfo(C2paSigningAlg.ES256, identity.certificate_pem, identity.key_pem, None)
-    with (
-        make_context(identity.root_pem) as context,
-        Signer.from_info(info) as signer,
-        Builder(definition, context=context) as builder,
-        source.open("rb") as reading,
-        target.open("w+b") as writing,
-    ):
-        builder.set_no_embed()
-        builder.set_remote_url(url)
-        builder.sign(signer, "video/quicktime", reading, writing)
-
-
-def test_remote_credentials_are_said_and_never_fetched(
-    take_mov: Path, tmp_path: Path, identity: SigningIdentity, server: tuple[str, list[str]]
-) -> None:
-    from c2pa import C2paError, Reader
-
-    url, asked = server
-    remote = tmp_path / "remote.mov"
-    sign_with_remote_address(take_mov, remote, f"{url}/take.c2pa", identity)
-    with pytest.raises(NotFoundError, match="has remote credentials, not fetched") as caught:
-        verify_file(remote)
-    assert caught.value.reason is Reason.CREDENTIALS_NOT_FOUND
-    assert sign(take_mov, tmp_path / "child.mov", identity, a=str(remote)) == ()
-    assert asked == []
-    # The library's own defaults do ask, which is what makes this test one.
-    with pytest.raises(C2paError), remote.open("rb") as file:
-        Reader("video/quicktime", file)
-    assert asked == ["/take.c2pa"]
 
 
 def test_a_hostile_name_is_shown_harmless(

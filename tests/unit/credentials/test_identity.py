@@ -133,12 +133,25 @@ def test_a_key_that_others_may_read_is_made_private_and_said(
 
 
 @posix
-def test_a_folder_that_others_may_write_to_or_a_link_is_refused(tmp_path: Path) -> None:
+def test_a_folder_that_others_may_write_to_is_closed_and_said(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    load_or_create_identity(tmp_path / "id")
+    (tmp_path / "id").chmod(0o775)
+    with caplog.at_level(logging.WARNING):
+        load_or_create_identity(tmp_path / "id")
+    assert mode(tmp_path / "id") == 0o755
+    assert "other users could write" in caplog.text
+
+
+@posix
+def test_a_shared_folder_or_a_link_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "identity"
     load_or_create_identity(folder)
-    folder.chmod(0o777)
-    with pytest.raises(NotAllowedError, match="chmod 700"):
+    folder.chmod(0o1777)
+    with pytest.raises(NotAllowedError, match="Other users may write"):
         load_or_create_identity(folder)
+    assert mode(folder) == 0o1777
     folder.chmod(0o700)
     linked = tmp_path / "linked"
     linked.mkdir(mode=0o700)
