@@ -1,0 +1,163 @@
+"""FCPXML on disk: a `.fcpxml` file, or a `.fcpxmld` bundle with the document and its side files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from interchange.errors import (
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    Reason,
+)
+from interchange.formats.base import DocumentWriter, Patch
+from interchange.formats.fcpxml.apply import apply_takes
+from interchange.formats.fcpxml.reader import read_fcpxml
+from interchange.formats.xml_splice import MAX_DOCUMENT_BYTES
+from interchange.model.segment import Reading
+from interchange.model.take import Placement
+from interchange.verify import verify_delivery
+
+BUNDLE_SUFFIX = ".fcpxmld"
+BUNDLE_DOCUMENT = "Info.fcpxml"
+
+
+@dataclass(frozen=True, slots=True)
+class FcpxmlFormat:
+    """FCPXML, files and bundles."""
+
+    name: str = "FCPXML"
+
+    def load(self, path: Path) -> bytes:
+        """Read the document of a file or bundle.
+
+        Raises:
+            NotFoundError: There is none.
+            NotAllowedError: The bundle's document is a link out of the bundle, or may not be read.
+            InvalidInputError: It is too large, or no file.
+        """
+        document = path
+        if _is_bundle(path):
+            document = path / BUNDLE_DOCUMENT
+            _check_inside(document, path)
+        try:
+            size = document.stat().st_size
+            if size > MAX_DOCUMENT_BYTES:
+                raise InvalidInputError(
+                    f"{document} has {size >> 20} MiB; no timeline above {MAX_DOCUMENT_BYTES >> 20} MiB "
+                    "is read. Export fewer projects at once.",
+                    reason=Reason.DOCUMENT_UNSAFE,
+                )
+            return document.read_bytes()
+        except FileNotFoundError as error:
+            raise NotFoundError(
+                f"There is no {document}. Check the name, or export the timeline again.",
+                reason=Reason.FILE_NOT_FOUND,
+            ) from error
+        except PermissionError as error:
+            raise NotAllowedError(
+                f"{document} may not be read. Allow this user to read it.",
+                reason=Reason.PATH_OUTSIDE_ROOTS,
+            ) from error
+        except OSError as error:
+            raise InvalidInputError(
+                f"{document} cannot be read: {error.strerror}.", reason=Reason.INVALID_ARGUMENT
+            ) from error
+
+    def read(self, raw: bytes) -> Reading:
+        """Find sequences, segments and problems; see `read_fcpxml`."""
+        return read_fcpxml(raw)
+
+    def apply(self, raw: bytes, placements: Sequence[Placement]) -> Patch:
+        """Put takes into a document; see `apply_takes`."""
+        return apply_takes(raw, placements)
+
+    def verify(self, raw: bytes, patch: Patch, placements: Sequence[Placement]) -> None:
+        """Check a patched document before it is delivered; see `verify_delivery`."""
+        verify_delivery(
+            raw,
+            patch.data,
+            placements,
+            splices=patch.splices,
+            lane_changes=patch.lane_changes,
+        )
+
+    def save(
+        self, source: Path, destination: Path, document: bytes, *, writer: DocumentWriter
+    ) -> None:
+        """Write a document as a file, or as a bundle with all the side files of `source`.
+
+        Args:
+            source: The file or bundle the document was loaded from; only read.
+            destination: Of the same form; its folder exists.
+            document: The patched document.
+            writer: Writes it.
+
+        Raises:
+            NotAllowedError: The destination is the source or inside it, or the bundle holds a link that
+                leads out of it.
+        """
+        if _same(source, destination):
+            raise NotAllowedError(
+                f"{destination} is the timeline that was read; it is never overwritten. Choose another "
+                "name or folder.",
+                reason=Reason.OUTPUT_NOT_WRITABLE,
+            )
+        if not _is_bundle(source):
+            writer.write_atomic(destination, document)
+            return
+        if destination.resolve().is_relative_to(source.resolve()):
+            raise NotAllowedError(
+                f"{destination} lies inside the bundle that was read. Choose another folder.",
+                reason=Reason.OUTPUT_NOT_WRITABLE,
+            )
+        side_files = list(_side_files(source))
+        writer.make_folder(destination)
+        for path in side_files:
+            copy = destination / path.relative_to(source)
+            writer.make_folder(copy.parent)
+            writer.write_atomic(copy, path.read_bytes())
+        # Last, so that a bundle that has a document is complete.
+        writer.write_atomic(destination / BUNDLE_DOCUMENT, document)
+
+
+def _is_bundle(path: Path) -> bool:
+    return path.suffix.lower() == BUNDLE_SUFFIX or path.is_dir()
+
+
+def _same(first: Path, second: Path) -> bool:
+    try:
+        return first.samefile(second)
+    except OSError:
+        return first.resolve() == second.resolve()
+
+
+def _side_files(bundle: Path) -> Iterator[Path]:
+    """All files of a bundle but the document, in a stable order."""
+    for folder, folders, names in os.walk(bundle):
+        folders.sort()
+        for name in folders:
+            _check_inside(Path(folder) / name, bundle)
+            if (Path(folder) / name).is_symlink():
+                raise NotAllowedError(
+                    f"{Path(folder) / name} is a link to a folder, which is not followed. Replace it by "
+                    "the folder.",
+                    reason=Reason.PATH_OUTSIDE_ROOTS,
+                )
+        for name in sorted(names):
+            path = Path(folder) / name
+            _check_inside(path, bundle)
+            if path != bundle / BUNDLE_DOCUMENT and path.is_file():
+                yield path
+
+
+def _check_inside(path: Path, bundle: Path) -> None:
+    if not path.resolve().is_relative_to(bundle.resolve()):
+        raise NotAllowedError(
+            f"{path} is a link that leads out of the bundle, so it is not followed. Export the timeline "
+            "again, or replace the link by the file.",
+            reason=Reason.PATH_OUTSIDE_ROOTS,
+        )

@@ -1,0 +1,44 @@
+"""Reads a whole document: every sequence, every mark."""
+
+from __future__ import annotations
+
+from interchange.errors import BridgeError
+from interchange.formats.fcpxml.document import FcpxmlDocument
+from interchange.formats.fcpxml.marks import MarkReader, names_us
+from interchange.formats.fcpxml.timeline import Timeline, sequence_name
+from interchange.model.segment import Problem, Reading, SequenceFacts
+
+
+def read_fcpxml(raw: bytes) -> Reading:
+    """Find sequences, marked segments and problems.
+
+    Args:
+        raw: The document, version 1.8 to 1.14.
+
+    Returns:
+        Everything found; a mark that cannot be met is a problem and stops nothing else.
+
+    Raises:
+        InvalidInputError: Malformed or unsafe.
+        UnsupportedError: Not FCPXML, or of an unknown version.
+    """
+    document = FcpxmlDocument(raw)
+    marks = MarkReader()
+    sequences: list[SequenceFacts] = []
+    for element in document.sequences():
+        try:
+            timeline = Timeline(document, element)
+            sequences.append(timeline.facts)
+        except BridgeError as error:
+            # One broken sequence is no reason to lose the others, nor to lose its marks silently.
+            if any(
+                names_us(each.get("value") or each.get("note"))
+                for each in document.xml.subtree(element)
+            ):
+                marks.problems.append(
+                    Problem("", f"sequence {sequence_name(element)!r}", "", error)
+                )
+            continue
+        marks.read_timeline(timeline)
+    marks.report_stray(document.xml.elements)
+    return Reading(tuple(sequences), tuple(marks.segments), tuple(marks.problems))
