@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,14 +66,16 @@ def inspect_container(path: Path) -> ContainerFacts | None:
             return None
         file.seek(first.payload)
         is_quicktime = first.kind != b"ftyp" or file.read(4) == b"qt  "
-        has_credentials, end = False, 0
+        has_credentials, bulk_bytes, end = False, 0, 0
         for box in _boxes(file, size):
             end = box.end
             file.seek(box.payload)
             label = file.read(16) if box.kind == b"uuid" else b""
-            if label in {_C2PA_BOX, _XMP_BOX} and box.end - box.payload > _MOST_MANIFEST_BYTES:
-                raise _too_many_credentials(path)
             has_credentials |= label == _C2PA_BOX
+            if label in {_C2PA_BOX, _XMP_BOX}:
+                bulk_bytes += box.end - box.payload
+            if bulk_bytes > _MOST_MANIFEST_BYTES:
+                raise _too_many_credentials(path)
     return ContainerFacts(
         media_type=QUICKTIME if is_quicktime else MP4,
         has_credentials=has_credentials,
@@ -104,8 +107,10 @@ def open_to_read(path: Path) -> BinaryIO:
         NotFoundError: There is no such file.
         NotAllowedError: It cannot be read, or is a folder.
     """
+    # A pipe would block the open, and a device never ends.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     try:
-        return path.open("rb")
+        descriptor = os.open(path, flags)
     except FileNotFoundError as exc:
         raise NotFoundError(
             f"{path} is not there. Check the name and that its disk is mounted.",
@@ -117,6 +122,12 @@ def open_to_read(path: Path) -> BinaryIO:
             f"{path} cannot be read: {exc.strerror}. Check its permissions.",
             metadata={"path": str(path)},
         ) from exc
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise NotAllowedError(
+            f"{path} is not a plain file. Name the movie itself.", metadata={"path": str(path)}
+        )
+    return os.fdopen(descriptor, "rb")
 
 
 class WithManifest:

@@ -276,7 +276,9 @@ def _parse(path: Path, raw: bytes, *, is_new: bool) -> SigningIdentity:
 
 def _read_private(path: Path) -> bytes | None:
     """Read the identity file, None where there is none; one that others may read is made private."""
-    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY
+    for name in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY"):  # each where the platform has it
+        flags |= getattr(os, name, 0)
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:

@@ -97,16 +97,19 @@ def sign_take(
     draft = draft_manifest(facts, title=title or destination.name, media_type=container.media_type)
     check_manifest(draft.definition)
     part = destination.with_name(f".{destination.name}.{secrets.token_hex(4)}.signing")
+    leftovers = [part]
     try:
         with filesystem.open_new(part) as file:
             manifest, notes = _sign(source, _Output(file), draft=draft, identity=identity)
         notes += _read_back(part, media_type=container.media_type, identity=identity)
         filesystem.fsync_file(part)
         filesystem.write_atomic(manifest_path, manifest)
+        leftovers.append(manifest_path)
         filesystem.replace(part, destination)
     except BaseException:
-        with contextlib.suppress(BridgeError):
-            filesystem.unlink(part, missing_ok=True)
+        for leftover in leftovers:
+            with contextlib.suppress(BridgeError):
+                filesystem.unlink(leftover, missing_ok=True)
         raise
     filesystem.fsync_folder(destination.parent)
     for note in notes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,19 @@ def test_a_bomb_is_refused_before_any_parser(label, large, tmp_path):
     with pytest.raises(InvalidInputError, match="more than 32 MB") as caught:
         inspect_container(path)
     assert caught.value.reason is Reason.CREDENTIALS_INVALID
+
+
+def test_a_bomb_in_many_boxes_is_refused(tmp_path):
+    path = tmp_path / "t.mov"
+    size = 17 << 20
+    with path.open("wb") as file:
+        file.write(FTYP)
+        for number in range(2):
+            file.seek(20 + number * size)
+            file.write(size.to_bytes(4, "big") + b"uuid" + C2PA)
+        file.truncate(20 + 2 * size)
+    with pytest.raises(InvalidInputError, match="more than 32 MB"):
+        inspect_container(path)
 
 
 def test_a_bomb_beside_the_file_is_refused(tmp_path):
@@ -108,6 +122,13 @@ def test_other_files_missing_ones_and_folders_are_told_apart(tmp_path):
         inspect_container(tmp_path / "gone.mov")
     with pytest.raises(NotAllowedError):
         inspect_container(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no named pipes in folders")
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "take.mov")
+    with pytest.raises(NotAllowedError, match="not a plain file"):
+        inspect_container(tmp_path / "take.mov")
 
 
 @given(st.lists(st.tuples(st.integers(0, 2), st.integers(0, 150), st.integers(0, 80))))
