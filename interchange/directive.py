@@ -215,7 +215,8 @@ def _read_value(text: str, position: int, *, key: str) -> tuple[str, int]:
 def _read_quoted(text: str, position: int, *, kind: str, key: str) -> tuple[str, int]:
     """Read up to the closing quote mark; `position` is just behind the opening one."""
     value: list[str] = []
-    mark = re.compile(rf"(\\*)([{re.escape(kind)}])")
+    # The look-behind keeps a long run of backslashes from being tried from each of its members.
+    mark = re.compile(rf"(?<!\\)(\\*)([{re.escape(kind)}])")
     copied = position
     for match in mark.finditer(text, position):
         value.append(text[copied : match.start()])

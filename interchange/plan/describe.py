@@ -67,7 +67,7 @@ def describe_take(planned: PlannedTake) -> TakeText:
     )
     return TakeText(
         shot=request.shot,
-        kind=request.kind,
+        kind=str(request.kind),
         where=f"{segment.sequence.name}, {segment.where}",
         engine=request.engine,
         seed=str(request.seed),

@@ -18,7 +18,20 @@ ALL_KINDS = frozenset(
     {JobKind.RETAKE, JobKind.REGENERATE, JobKind.BRIDGE, JobKind.EXTEND, JobKind.GENERATE}
 )
 ALL_KEYS = frozenset(
-    "prompt negative quality audio from edge preset strength image audio_file matte box".split()
+    [
+        "prompt",
+        "negative",
+        "quality",
+        "audio",
+        "from",
+        "edge",
+        "preset",
+        "strength",
+        "image",
+        "audio_file",
+        "matte",
+        "box",
+    ]
 )
 
 
