@@ -55,7 +55,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
             ended TEXT
         ) STRICT
         """,
-        "CREATE INDEX job_ready ON job (lane, state, priority DESC, sequence)",
+        "CREATE INDEX job_ready ON job (state, lane, priority DESC, sequence)",
         # A reserved version; a job that ends without a take gives its number back.
         """
         CREATE UNIQUE INDEX job_output ON job (output_folder, shot COLLATE NOCASE, version)

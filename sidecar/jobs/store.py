@@ -142,7 +142,7 @@ class JobStore:
                 )
             (reserved,) = connection.execute(
                 "SELECT coalesce(max(version), 0) FROM job "
-                "WHERE output_folder = ? AND shot = ? COLLATE NOCASE",
+                "WHERE output_folder = ? AND shot = ? COLLATE NOCASE AND version IS NOT NULL",
                 (request.output.directory, request.shot),
             ).fetchone()
             row = connection.execute(

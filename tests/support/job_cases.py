@@ -13,6 +13,7 @@ from support.model_examples import RATE, example_request
 from interchange.errors import NotAllowedError
 from interchange.model.job import Job
 from interchange.model.request import OutputSpec
+from interchange.model.take import Take
 from interchange.timebase import TimeRange
 from sidecar.jobs.service import JobService
 from sidecar.worker.supervisor import WorkerSpec, WorkerTiming
@@ -122,3 +123,28 @@ def hidden(root: Path) -> list[str]:
         if folder.exists()
         else []
     )
+
+
+def make_take(name: str = "A001_010_LTX_v001", *, folder: str = "/out", **changes) -> Take:
+    """A take of the example request."""
+    request = example_request()
+    take = Take(
+        path=f"{folder}/{name}.mov",
+        manifest_path=f"{folder}/{name}.c2pa",
+        sha256="0" * 64,
+        size_bytes=1,
+        record_range=request.record_range,
+        media_range=request.file_range,
+        head_handle_frames=request.head_handle_frames,
+        drop_frame=False,
+        raster=request.raster,
+        codec="prores422hq",
+        reel="",
+        audio_channels=0,
+        audio_sample_rate_hz=0,
+        engine="animatic",
+        engine_version="1",
+        model_identity="animatic 1",
+        seed=7,
+    )
+    return replace(take, **changes)
