@@ -95,8 +95,10 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
     if not streams:
         raise unsupported(path, "it has no pictures")
     stream = streams[0]
+    if not stream.frames and not len(stream.index_entries) and stream.codec_context is None:
+        raise damaged(path, "its index is cut short")
     if stream.codec_context is None:
-        raise unsupported(path, f"there is no decoder for its pictures ({stream.codec_tag})")
+        raise unsupported(path, "there is no decoder for its pictures")
     if stream.codec_context.name in _STILL_CODECS:
         raise unsupported(path, f"its pictures are stills ({stream.codec_context.name})")
     return stream

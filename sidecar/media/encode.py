@@ -33,6 +33,7 @@ _SOUND_BLOCK = 4096
 _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 _MUXER_BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no dates, no encoder version
 _DNXHR_LEAST_PX = (256, 120)
+_BT709_MATRIX = 1
 
 
 class FileSystem(Protocol):
@@ -96,6 +97,7 @@ class DeliveryLayout:
         pixel_format: FFmpeg's planar pixel format.
         chroma: Its subsampling.
         bit_depth: Its bits per component.
+        read_bit_depth: Bits its decoder gives back, which pads ProRes 4444 to 12.
         options: Encoder options.
     """
 
@@ -104,22 +106,23 @@ class DeliveryLayout:
     pixel_format: str
     chroma: str
     bit_depth: int
+    read_bit_depth: int
     options: tuple[tuple[str, str], ...]
 
 
 DELIVERY_LAYOUTS = {
     Codec.PRORES_422_HQ: DeliveryLayout(
-        "prores", "prores", "yuv422p10le", "422", 10, (("profile", "3"),)
+        "prores", "prores", "yuv422p10le", "422", 10, 10, (("profile", "3"),)
     ),
     Codec.PRORES_4444: DeliveryLayout(
-        "prores", "prores", "yuv444p10le", "444", 10, (("profile", "4"),)
+        "prores", "prores", "yuv444p10le", "444", 10, 12, (("profile", "4"),)
     ),
     Codec.DNXHR_HQX: DeliveryLayout(
-        "dnxhd", "dnxhd", "yuv422p10le", "422", 10, (("profile", "dnxhr_hqx"),)
+        "dnxhd", "dnxhd", "yuv422p10le", "422", 10, 10, (("profile", "dnxhr_hqx"),)
     ),
     # For review and for anything that cannot read the others: plays everywhere, visually lossless.
     Codec.H264: DeliveryLayout(
-        "libx264", "h264", "yuv420p", "420", 8, (("preset", "medium"), ("crf", "12"))
+        "libx264", "h264", "yuv420p", "420", 8, 8, (("preset", "medium"), ("crf", "12"))
     ),
 }
 
@@ -227,7 +230,7 @@ class TakeWriter:
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
         spec, layout = self._spec, self._spec.layout
-        _refuse_raster(spec.raster, spec.codec)
+        _refuse_unfit(spec)
         video = container.add_stream(layout.encoder, rate=spec.frame_rate.fraction)
         if not isinstance(video, VideoStream):
             raise InternalError(f"{layout.encoder} is no picture encoder.")
@@ -351,13 +354,21 @@ class TakeWriter:
         )
 
 
-def _refuse_raster(raster: Raster, codec: Codec) -> None:
-    smallest = _DNXHR_LEAST_PX if codec is Codec.DNXHR_HQX else (1, 1)
-    too_small = raster.width_px < smallest[0] or raster.height_px < smallest[1]
-    odd = codec is Codec.H264 and (raster.width_px % 2 or raster.height_px % 2)
-    if too_small or odd:
+def _refuse_unfit(spec: EncodeSpec) -> None:
+    """Refuse what a codec cannot hold before anything is generated for it."""
+    raster, codec = spec.raster, spec.codec
+    what = ""
+    if codec is Codec.H264 and (raster.width_px % 2 or raster.height_px % 2):
+        what = f"pictures of {raster}; it needs an even width and height"
+    if codec is Codec.DNXHR_HQX:
+        if raster.width_px < _DNXHR_LEAST_PX[0] or raster.height_px < _DNXHR_LEAST_PX[1]:
+            what = f"pictures of {raster}; it starts at {_DNXHR_LEAST_PX[0]}x{_DNXHR_LEAST_PX[1]}"
+        elif spec.colour.matrix != _BT709_MATRIX:
+            # FFmpeg's encoder writes BT.709 into every DNxHR header, whatever the container says.
+            what = "this colour; the encoder labels every picture BT.709"
+    if what:
         raise UnsupportedError(
-            f"{codec} cannot hold pictures of {raster}. Choose --codec prores422hq.",
+            f"{codec} cannot hold {what}. Choose --codec prores422hq.",
             reason=Reason.TARGET_UNSUPPORTED,
             metadata={"codec": str(codec), "raster": str(raster)},
         )

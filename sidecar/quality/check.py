@@ -107,7 +107,7 @@ def _differences(facts: MediaFacts, spec: EncodeSpec) -> Iterator[str]:
         ),
         "reel": (facts.reel, spec.reel),
         "codec": (facts.codec, spec.layout.decoder),
-        "bits": (facts.bit_depth, spec.layout.bit_depth),
+        "bits": (facts.bit_depth, spec.layout.read_bit_depth),
         "chroma": (facts.chroma, spec.layout.chroma),
         "colour": (
             (facts.colour.primaries, facts.colour.transfer, facts.colour.matrix),
