@@ -1,0 +1,62 @@
+"""`ltxbridge doctor`: is this machine fit for work, and if not, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from interchange.errors import NotFoundError, Reason, UnavailableError
+from interchange.model.job import EngineStatus
+from ltxbridge.cli.options import FOLDER, as_json, place_options, settings_from
+from ltxbridge.client import BridgeClient
+from ltxbridge.doctor import CheckState, Subject, render_json, render_text, run_checks, worst
+from sidecar.credentials.identity import STATEMENT, read_anchor
+from sidecar.launch import running_sidecar
+from sidecar.settings import Settings
+
+
+@click.command()
+@place_options
+@click.option("--out", type=FOLDER, default=Path(), help="Folder deliveries would go to.")
+@as_json
+def doctor(
+    media_roots: tuple[Path, ...],
+    path_maps: tuple[str, ...],
+    config_file: Path | None,
+    out: Path,
+    as_json: bool,
+) -> int:
+    """Examine this installation. Starts nothing; ends with 1 where something must be mended."""
+    settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
+    findings = run_checks(
+        Subject(
+            state_dir=settings.state_dir,
+            runtime_dir=settings.runtime_dir,
+            output_dir=out.absolute(),
+            media_roots=settings.media_roots,
+            path_maps=tuple((item.prefix, item.replacement) for item in settings.path_maps),
+            list_engines=lambda: _engines(settings),
+            describe_identity=lambda: _identity(settings),
+        )
+    )
+    click.echo(render_json(findings) if as_json else render_text(findings), nl=False)
+    return 1 if worst(findings) is CheckState.FAIL else 0
+
+
+def _engines(settings: Settings) -> Sequence[EngineStatus]:
+    discovery = running_sidecar(settings)
+    if discovery is None:
+        raise UnavailableError("No sidecar is running; `ltxbridge process` starts one by itself.")
+    with BridgeClient(discovery.endpoint(settings.state_dir)) as client:
+        return client.list_engines()
+
+
+def _identity(settings: Settings) -> str:
+    if read_anchor(settings.state_dir) is None:
+        raise NotFoundError(
+            "There is no signing key yet; the first take makes one.",
+            reason=Reason.CREDENTIALS_NOT_FOUND,
+        )
+    return STATEMENT

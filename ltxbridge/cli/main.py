@@ -1,0 +1,122 @@
+"""The `ltxbridge` command: finds the subcommand, and turns every failure into a sentence and an exit code.
+
+Exit codes: 0 all done, 1 some request failed, 2 bad input or usage, 3 no sidecar.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import sys
+from enum import IntEnum
+from typing import Final, NoReturn
+
+import click
+
+from interchange.errors import BridgeError, InternalError, NotAuthenticatedError, UnavailableError
+
+_log = logging.getLogger(__name__)
+
+_COMMANDS: Final = {
+    "demo": "ltxbridge.cli.demo:demo",
+    "doctor": "ltxbridge.cli.doctor:doctor",
+    "export": "ltxbridge.cli.export:export",
+    "jobs": "ltxbridge.cli.jobs:jobs",
+    "plan": "ltxbridge.cli.plan:plan",
+    "process": "ltxbridge.cli.process:process",
+    "serve": "ltxbridge.cli.serve:serve",
+    "verify": "ltxbridge.cli.verify:verify",
+}
+
+
+class ExitCode(IntEnum):
+    """What the shell is told."""
+
+    OK = 0
+    REQUEST_FAILED = 1
+    BAD_INPUT = 2
+    NO_SIDECAR = 3
+
+
+class _LazyGroup(click.Group):
+    """Imports a subcommand's module only when it is run, so that `plan` does not pay for gRPC."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return sorted(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        target = _COMMANDS.get(cmd_name)
+        if target is None:
+            return None
+        module_name, attribute = target.split(":")
+        command: click.Command = getattr(importlib.import_module(module_name), attribute)
+        return command
+
+
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="ltxbridge")
+def cli() -> None:
+    """Shots made again where they stand: frame-exact takes for a marked timeline.
+
+    Mark a shot in the NLE (`LTX: retake prompt="..."`), export the timeline, then:
+
+      ltxbridge plan TIMELINE      says what would be made; starts nothing
+      ltxbridge process TIMELINE   makes the takes and writes the relinked timeline
+    """
+
+
+def main() -> NoReturn:
+    """Run the command line and exit."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line.
+
+    Args:
+        arguments: Without the program's name.
+
+    Returns:
+        The exit code; nothing is raised but by the operating system's own signals.
+    """
+    try:
+        result = cli.main(arguments, prog_name="ltxbridge", standalone_mode=False)
+    except click.exceptions.Exit as request:
+        return request.exit_code
+    except click.Abort:
+        return _stopped()
+    except click.ClickException as error:
+        error.show()
+        return ExitCode.BAD_INPUT
+    except KeyboardInterrupt:
+        return _stopped()
+    except BrokenPipeError:
+        return ExitCode.OK  # the reader of our output has seen enough, as `| head` does
+    except BridgeError as error:
+        click.echo(f"ltxbridge: {error.message}", err=True)
+        return exit_code_of(error)
+    except Exception as error:  # noqa: BLE001 - the last line of defence; no traceback reaches a user
+        _log.debug("Unexpected failure", exc_info=True)
+        click.echo(
+            f"ltxbridge: a fault of ours ({type(error).__name__}: {error}). Nothing was overwritten. "
+            "Please report it; LTXBRIDGE_LOG_LEVEL=DEBUG shows the details.",
+            err=True,
+        )
+        return ExitCode.REQUEST_FAILED
+    return int(result) if isinstance(result, int) else ExitCode.OK
+
+
+def exit_code_of(error: BridgeError) -> ExitCode:
+    """The exit code for an error that ended the whole command."""
+    if isinstance(error, (UnavailableError, NotAuthenticatedError)):
+        return ExitCode.NO_SIDECAR
+    if isinstance(error, InternalError):
+        return ExitCode.REQUEST_FAILED
+    return ExitCode.BAD_INPUT
+
+
+def _stopped() -> int:
+    click.echo(
+        "ltxbridge: stopped. Queued jobs are kept; `ltxbridge jobs list` shows them.", err=True
+    )
+    return ExitCode.REQUEST_FAILED

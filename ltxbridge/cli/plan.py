@@ -1,0 +1,55 @@
+"""`ltxbridge plan`: what would be made, to the frame. Starts nothing and writes nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ltxbridge.cli.options import (
+    TIMELINE,
+    TakeChoices,
+    as_json,
+    place_options,
+    policy_for,
+    settings_from,
+    take_options,
+)
+from ltxbridge.cli.plan_page import plan_document, plan_lines
+from ltxbridge.roundtrip.originals import Originals
+from ltxbridge.roundtrip.timeline import open_timeline, plan_timeline
+from sidecar.filesystem import FileSystem
+from sidecar.pipelines.registry import engine_limits
+
+
+@click.command()
+@click.argument("timeline", type=TIMELINE)
+@place_options
+@take_options
+@as_json
+def plan(
+    timeline: Path,
+    media_roots: tuple[Path, ...],
+    path_maps: tuple[str, ...],
+    config_file: Path | None,
+    as_json: bool,
+    **choices: Any,
+) -> int:
+    """Say what would be made of TIMELINE: ranges, frames, padding, limits.
+
+    Ends with 1 where a mark cannot be met.
+    """
+    settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
+    made = plan_timeline(
+        open_timeline(timeline),
+        originals=Originals(policy_for(timeline, settings), filesystem=FileSystem()),
+        engines=engine_limits(),
+        options=TakeChoices(**choices).plan_options(timeline, settings),
+    )
+    if as_json:
+        click.echo(json.dumps(plan_document(made), indent=2))
+    else:
+        click.echo("\n".join(plan_lines(made)))
+    return 1 if made.problems else 0

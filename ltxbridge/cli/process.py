@@ -1,0 +1,170 @@
+"""`ltxbridge process`: make the takes and write the relinked timeline."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+
+from interchange.errors import BridgeError, NotAuthenticatedError, UnavailableError
+from ltxbridge.cli.options import (
+    TIMELINE,
+    TakeChoices,
+    as_json,
+    place_options,
+    policy_for,
+    settings_from,
+    take_options,
+)
+from ltxbridge.cli.progress import JobDisplay
+from ltxbridge.client import BridgeClient
+from ltxbridge.report import RequestState
+from ltxbridge.roundtrip.making import JobObserver
+from ltxbridge.roundtrip.originals import Originals
+from ltxbridge.roundtrip.process import Delivery, Desk, process_timeline
+from sidecar.filesystem import FileSystem
+from sidecar.launch import sidecar_for
+from sidecar.pipelines.registry import engine_limits
+from sidecar.settings import Settings
+
+SCHEMA = "ltxbridge.Delivery.1"
+
+
+@click.command()
+@click.argument("timelines", type=TIMELINE, nargs=-1, required=True, metavar="TIMELINE...")
+@place_options
+@take_options
+@as_json
+def process(
+    timelines: tuple[Path, ...],
+    media_roots: tuple[Path, ...],
+    path_maps: tuple[str, ...],
+    config_file: Path | None,
+    as_json: bool,
+    **choices: Any,
+) -> int:
+    """Make the takes each TIMELINE asks for, and write it anew with them in place.
+
+    Uses the running sidecar, or starts one for the duration. No original is touched. Ends with 1 where a
+    mark could not be met; everything else is delivered all the same.
+    """
+    settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
+    results = [*process_all(timelines, settings, TakeChoices(**choices), quiet=as_json)]
+    if as_json:
+        click.echo(json.dumps([_document(path, result) for path, result in results], indent=2))
+    failed = [result for _, result in results if isinstance(result, BridgeError)]
+    if failed and not as_json:
+        for path, result in results:
+            if isinstance(result, BridgeError):
+                click.echo(f"ltxbridge: {path}: {result.message}", err=True)
+    if failed:
+        return 2
+    return 0 if all(isinstance(r, Delivery) and r.complete for _, r in results) else 1
+
+
+def process_all(
+    timelines: Sequence[Path], settings: Settings, choices: TakeChoices, *, quiet: bool
+) -> Iterator[tuple[Path, Delivery | BridgeError]]:
+    """Process timelines one after another; one that cannot be read stops no other.
+
+    Yields:
+        Each timeline with its delivery, or with why there is none.
+
+    Raises:
+        UnavailableError: There is no sidecar.
+        NotAuthenticatedError: It does not know our token.
+    """
+    filesystem = FileSystem()
+    roots = {path.absolute().parent for path in timelines}
+    roots |= {choices.folder_for(path) for path in timelines} | set(settings.media_roots)
+    for path in timelines:
+        filesystem.make_folder(choices.folder_for(path))
+    with (
+        sidecar_for(settings, extra_roots=sorted(roots)) as endpoint,
+        BridgeClient(endpoint) as client,
+    ):
+        for path in timelines:
+            try:
+                with _display(quiet=quiet) as observer:
+                    result = process_timeline(
+                        path,
+                        desk=_desk(path, settings, choices, filesystem),
+                        client=client,
+                        folder=choices.folder_for(path),
+                        observer=observer,
+                    )
+            except (UnavailableError, NotAuthenticatedError):
+                raise
+            except BridgeError as error:
+                yield path, error
+            else:
+                if not quiet:
+                    click.echo("\n".join(delivery_lines(result)))
+                yield path, result
+
+
+def delivery_lines(delivery: Delivery) -> Iterator[str]:
+    """What was delivered, as text: what an editor links to first."""
+    for request in delivery.report.requests:
+        if request.take is not None:
+            yield f"  {request.kind:<11} {request.take.path}"
+        elif request.error is not None:
+            yield f"  {request.state.upper():<11} {request.where}: {request.error.message}"
+    if delivery.timeline is not None:
+        yield f"timeline  {delivery.timeline.facts.path}"
+    yield f"report    {delivery.html}"
+    count = delivery.report.count(RequestState.DELIVERED)
+    yield f"{count} of {len(delivery.report.requests)} delivered; originals unchanged."
+
+
+def _desk(timeline: Path, settings: Settings, choices: TakeChoices, filesystem: FileSystem) -> Desk:
+    return Desk(
+        originals=Originals(policy_for(timeline, settings), filesystem=filesystem),
+        engines=engine_limits(),
+        options=choices.plan_options(timeline, settings),
+        mappings=settings.path_maps,
+        filesystem=filesystem,
+        identity_folder=settings.state_dir,
+        product_version=version("ltxbridge"),
+    )
+
+
+@contextmanager
+def _display(*, quiet: bool) -> Iterator[JobObserver]:
+    if quiet:
+        yield lambda _planned, _job: None
+    else:
+        with JobDisplay() as display:
+            yield display.show
+
+
+def _document(path: Path, result: Delivery | BridgeError) -> dict[str, object]:
+    if isinstance(result, BridgeError):
+        return {
+            "schema": SCHEMA,
+            "source": str(path),
+            "error": {"reason": result.reason.value, "message": result.message},
+        }
+    return {
+        "schema": SCHEMA,
+        "source": str(path),
+        "timeline": result.timeline.facts.path if result.timeline else None,
+        "report": str(result.json),
+        "page": str(result.html),
+        "delivered": [r.take.path for r in result.report.requests if r.take is not None],
+        "not_delivered": [
+            {
+                "where": r.where,
+                "mark": r.directive,
+                "reason": r.error.reason.value,
+                "message": r.error.message,
+            }
+            for r in result.report.requests
+            if r.error is not None
+        ],
+    }

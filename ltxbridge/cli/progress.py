@@ -1,0 +1,58 @@
+"""Progress on the terminal: one bar for each take, with its phase and the time it still needs."""
+
+from __future__ import annotations
+
+import sys
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from interchange.model.job import Job
+from interchange.plan import PlannedTake
+
+
+class JobDisplay:
+    """Draws on standard error, so that standard output stays clean for scripts. A context manager."""
+
+    def __init__(self) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[phase]}", markup=False),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stderr),
+            transient=not sys.stderr.isatty(),
+        )
+        self._tasks: dict[tuple[str, int], TaskID] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, planned: PlannedTake, job: Job) -> None:
+        """Draw a snapshot."""
+        key = (planned.segment.segment_id, planned.take_number)
+        if key not in self._tasks:
+            label = Text(f"{planned.request.shot} {planned.request.kind}").plain
+            self._tasks[key] = self._progress.add_task(label, total=1.0, phase="waiting")
+        phase = job.state.value if job.state.terminal else _phase(job)
+        done = 1.0 if job.state.terminal else job.progress.fraction
+        self._progress.update(self._tasks[key], completed=done, phase=phase)
+
+
+def _phase(job: Job) -> str:
+    progress = job.progress
+    count = f" {progress.done}/{progress.total}" if progress.total else ""
+    return f"{progress.phase}{count}"

@@ -1,0 +1,56 @@
+"""`ltxbridge serve`: run the sidecar in the foreground."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ltxbridge.cli.options import FOLDER, place_options
+from sidecar.app import serve as run_sidecar
+from sidecar.settings import load_settings
+
+
+@click.command()
+@place_options
+@click.option("--listen", metavar="127.0.0.1:PORT", help="Loopback TCP instead of a unix socket.")
+@click.option("--engine", help="Engine for requests that name none.")
+@click.option(
+    "--output-root",
+    "output_roots",
+    multiple=True,
+    type=FOLDER,
+    help="Folder takes may be written to; default: the media roots. May be repeated.",
+)
+@click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", type=click.Choice(["human", "json"]))
+def serve(
+    media_roots: tuple[Path, ...],
+    path_maps: tuple[str, ...],
+    config_file: Path | None,
+    listen: str | None,
+    engine: str | None,
+    output_roots: tuple[Path, ...],
+    log_level: str | None,
+    log_format: str | None,
+) -> int:
+    """Run the sidecar until Ctrl-C. Other commands find it by themselves.
+
+    It listens on a unix socket that only this user can open, or on --listen. Every call needs the token it
+    writes into the state folder. It never opens a connection to the outside.
+    """
+    run_sidecar(
+        load_settings(
+            {
+                "media_roots": media_roots,
+                "path_maps": path_maps,
+                "listen": listen,
+                "engine": engine,
+                "output_roots": output_roots,
+                "log_level": log_level,
+                "log_format": log_format,
+            },
+            config_file=config_file,
+        )
+    )
+    return 0

@@ -1,0 +1,31 @@
+"""`ltxbridge verify`: are the credentials of a file intact, and what do they say."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from ltxbridge.cli.options import as_json
+from sidecar.credentials.verify import verify_file
+from sidecar.settings import load_settings
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@as_json
+def verify(file: Path, as_json: bool) -> None:
+    """Check that FILE is what was signed. Nothing is fetched; ends with 2 where it is not."""
+    report = verify_file(file, identity_folder=load_settings().state_dir)
+    if as_json:
+        document = {"schema": "ltxbridge.Verification.1", **asdict(report)}
+        click.echo(json.dumps(document, indent=2, default=str))
+        return
+    click.echo(f"{file}: {report.state}")
+    click.echo(f"  {report.summary}")
+    click.echo(f"  signer    {report.signer}")
+    click.echo(f"  made      {report.made} with {report.made_with}")
+    for ingredient in report.ingredients:
+        click.echo(f"  from      {ingredient.title} ({ingredient.relationship})")

@@ -1,0 +1,56 @@
+"""The original media of one timeline: found inside the roots, probed once, proven untouched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from interchange.model.media import MediaFacts
+from interchange.model.segment import MediaLink
+from ltxbridge.report.values import OriginalFacts
+from sidecar.filesystem import FileSystem
+from sidecar.media.paths import PathPolicy
+from sidecar.media.probe import probe_media
+
+
+class Originals:
+    """Resolves a document's media links and remembers what was read.
+
+    Args:
+        policy: Allowed roots and path mappings.
+        filesystem: For the digests.
+    """
+
+    def __init__(self, policy: PathPolicy, *, filesystem: FileSystem) -> None:
+        self._policy = policy
+        self._filesystem = filesystem
+        self._facts: dict[str, MediaFacts] = {}
+        self._digests: dict[str, str] = {}
+
+    def facts_of(self, link: MediaLink) -> MediaFacts:
+        """Probe the file a document links to; the second time, remember.
+
+        Raises:
+            NotAllowedError: It is outside the roots.
+            NotFoundError: It is not there.
+            UnsupportedError: Variable rate, interlaced or otherwise not served.
+            InvalidInputError: It is damaged.
+        """
+        if link.url not in self._facts:
+            self._facts[link.url] = probe_media(self._policy.source(link.url))
+        return self._facts[link.url]
+
+    def facts_by_path(self, path: str) -> MediaFacts:
+        """The facts of a file that was probed before, by its resolved path."""
+        return next(facts for facts in self._facts.values() if facts.path == path)
+
+    def note_digests(self, paths: set[str]) -> None:
+        """Take the digests of files before anything is made from them."""
+        for path in sorted(paths):
+            self._digests[path] = self._filesystem.sha256(Path(path))
+
+    def proof(self) -> tuple[OriginalFacts, ...]:
+        """Digests before and now, for every file noted."""
+        return tuple(
+            OriginalFacts(path, before, self._filesystem.sha256(Path(path)))
+            for path, before in self._digests.items()
+        )
