@@ -75,21 +75,39 @@ def _read_track(
     rate = track.codec_context.sample_rate
     samples = np.zeros((count, track.codec_context.channels), dtype=np.float32)
     time_base = Fraction(track.time_base or Fraction(1, rate))
-    earliest = int(max(Fraction(origin, rate) - _PREROLL, Fraction(0)) / time_base)
+    # A clock coarser than the samples (Matroska: 1 ms) cannot place a block: those are counted from the
+    # first one instead, and only a step of more than a tick is a gap.
+    coarse = time_base * rate > 1
+    tolerance = int(time_base * rate) + 1 if coarse else 0
+    following: int | None = None
     try:
-        container.seek(max(earliest, track.start_time or 0), stream=track, backward=True)
+        container.seek(_seek_time(track, None if coarse else origin), stream=track, backward=True)
         for frame in container.decode(track):
             if frame.pts is None:
                 continue
             position = round_half_up(frame.pts * Fraction(frame.time_base or time_base) * rate)
             position -= origin
+            if following is not None and abs(position - following) <= tolerance:
+                position = following
+            following = position + frame.samples
             if position >= count:
                 break
-            if position + frame.samples > 0:
+            if following > 0:
                 _place(samples, _floats(frame, path), position)
     except av.FFmpegError as error:
         raise damaged(path, "its sound cannot be decoded") from error
     return samples
+
+
+def _seek_time(track: AudioStream, origin: int | None) -> int:
+    """Where to start decoding so that sample `origin` comes out exact; None for the very start."""
+    entries = track.index_entries
+    # The index knows packets before the start time: encoder delay, which the decoder needs to see.
+    first = min(entries[0].timestamp if len(entries) else 0, track.start_time or 0)
+    if origin is None:
+        return first
+    wanted = Fraction(origin, track.codec_context.sample_rate) - _PREROLL
+    return max(first, (wanted / Fraction(track.time_base or 1)).__floor__())
 
 
 def _place(samples: NDArray[np.float32], block: NDArray[np.float32], position: int) -> None:
