@@ -7,7 +7,6 @@ C2PA library leaves a full-size, invalid file behind (measured), which is remove
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import logging
 import os
@@ -50,6 +49,8 @@ from sidecar.filesystem import FileSystem
 
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
+# How the library writes ENOSPC: Linux and macOS, Windows. The words around it are in the system's language.
+_DISK_FULL = ("(os error 28)", "(os error 112)")
 
 
 def sign_take(
@@ -218,7 +219,7 @@ def _read_back(part: Path, *, media_type: str, identity: SigningIdentity) -> lis
 
 def _translated(exc: C2paError) -> BridgeError:
     detail = safe_text(str(exc))
-    if os.strerror(errno.ENOSPC) in str(exc):
+    if any(mark in str(exc) for mark in _DISK_FULL):
         return ExhaustedError(
             f"The disk with the temporary folder {tempfile.gettempdir()} is full; signing needs up to three "
             "times the size of the take there. Free some space and run it again.",

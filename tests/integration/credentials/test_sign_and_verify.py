@@ -8,6 +8,7 @@ from errno import ENOSPC
 from pathlib import Path
 
 import pytest
+from c2pa import C2paError
 from support.credential_examples import (
     KINDS,
     boxes,
@@ -31,7 +32,7 @@ from interchange.errors import (
 )
 from sidecar.credentials.identity import SigningIdentity, load_or_create_identity
 from sidecar.credentials.report import CredentialReport, CredentialState
-from sidecar.credentials.sign import sign_take
+from sidecar.credentials.sign import _translated, sign_take
 from sidecar.credentials.verify import verify_file
 from sidecar.filesystem import FileSystem
 
@@ -341,6 +342,48 @@ def test_a_failure_leaves_nothing_and_says_the_disk_is_full(
         assert list(tmp_path.iterdir()) == []
 
 
+def test_a_full_temporary_folder_is_told_apart_from_a_fault_of_ours() -> None:
+    """The library keeps large files there; the message is its own, from a real full disk."""
+    error = _translated(C2paError("Io: No space left on device (os error 28)"))
+    assert isinstance(error, ExhaustedError)
+    assert error.reason is Reason.DISK_FULL
+    assert "temporary folder" in error.message
+    assert isinstance(_translated(C2paError("Other: \x1b[2J")), InternalError)
+
+
+def test_a_file_that_does_not_verify_is_never_delivered(
+    take_mov: Path, tmp_path: Path, identity: SigningIdentity
+) -> None:
+    """The disk loses a byte between the library's writing and our reading."""
+
+    class LosingFileSystem(FileSystem):
+        def before(self, operation: str, path: Path) -> None:
+            if operation == "close":
+                start, end = boxes(path)[b"mdat"]
+                flip_byte(path, (start + end) // 2)
+
+    with pytest.raises(InternalError, match="does not verify"):
+        sign_take(
+            take_mov,
+            destination=tmp_path / "take.mov",
+            manifest_path=tmp_path / "take.c2pa",
+            facts=facts_of(request_of("generate")),
+            identity=identity,
+            filesystem=LosingFileSystem(),
+        )
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_source_that_is_gone_or_no_movie_does_not_stop_the_signing(
+    take_mov: Path, tmp_path: Path, identity: SigningIdentity
+) -> None:
+    (note,) = sign(take_mov, tmp_path / "t.mov", identity, a=str(tmp_path / "gone.mov"))
+    assert "gone.mov was not searched for credentials" in note
+    still = tmp_path / "a.png"
+    still.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    assert sign(take_mov, tmp_path / "t.mov", identity, a=str(still)) == ()
+
+
 def test_a_key_that_is_not_the_certificate_s_signs_nothing(
     take_mov: Path, tmp_path: Path, identity: SigningIdentity
 ) -> None:
@@ -366,6 +409,11 @@ def test_files_without_credentials_or_of_another_kind_are_told_apart(
     with pytest.raises(NotFoundError) as bare:
         verify_file(take_mov)
     assert bare.value.reason is Reason.CREDENTIALS_NOT_FOUND
+    cut = tmp_path / "cut.mov"
+    cut.write_bytes(take_mov.read_bytes()[:-9])
+    with pytest.raises(NotFoundError) as damaged:
+        verify_file(cut)
+    assert damaged.value.reason is Reason.CREDENTIALS_NOT_FOUND
     with pytest.raises(NotFoundError) as gone:
         verify_file(tmp_path / "gone.mov")
     assert gone.value.reason is Reason.FILE_NOT_FOUND
