@@ -62,20 +62,20 @@ class FrameStreamer:
         loop = asyncio.get_running_loop()
         async with self._slots:
             # One thread for the stream's whole life: a decoder is never entered from two at once.
-            with ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch") as thread:
-                stack = ExitStack()
-                try:
-                    picture_at = await loop.run_in_executor(
-                        thread, stack.enter_context, self._opener(job)
-                    )
-                    for frame in wanted.frames:
-                        pixels = await loop.run_in_executor(
-                            thread, _pixels, picture_at, frame, layout
-                        )
-                        for chunk in _chunks(pixels, job, frame, layout=layout):
-                            yield chunk
-                finally:
-                    thread.submit(stack.close)
+            thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
+            stack = ExitStack()
+            try:
+                picture_at = await loop.run_in_executor(
+                    thread, stack.enter_context, self._opener(job)
+                )
+                for frame in wanted.frames:
+                    pixels = await loop.run_in_executor(thread, _pixels, picture_at, frame, layout)
+                    for chunk in _chunks(pixels, job, frame, layout=layout):
+                        yield chunk
+            finally:
+                # After whatever is still being decoded, without the loop waiting for it.
+                thread.submit(stack.close)
+                thread.shutdown(wait=False)
 
 
 def take_of(job: Job) -> Take:

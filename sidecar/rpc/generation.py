@@ -15,7 +15,6 @@ from ltxbridge import wire
 from ltxbridge.v1 import generation_service_pb2 as pb
 from ltxbridge.v1 import generation_service_pb2_grpc as pb_grpc
 from ltxbridge.wire.fields import at_least, invalid, require, text
-from sidecar.logs import log_context
 from sidecar.rpc.frames import FrameStreamer
 from sidecar.rpc.ports import Jobs
 
@@ -78,9 +77,8 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[pb.WatchJobResponse]:
         job_id = wire.job_id_from_name(request.name)
         after = at_least(request.after_revision, 0, at="after_revision")
-        with log_context(job_id=job_id):
-            async for job in self._until_closing(self._jobs.watch(job_id, after_revision=after)):
-                yield pb.WatchJobResponse(job=wire.job_to_proto(job))
+        async for job in self._until_closing(self._jobs.watch(job_id, after_revision=after)):
+            yield pb.WatchJobResponse(job=wire.job_to_proto(job))
 
     async def CancelJob(
         self, request: pb.CancelJobRequest, context: Context
