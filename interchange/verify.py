@@ -5,8 +5,8 @@ time, pairs the elements of both documents itself, and takes from the patcher on
 it to it. What it checks:
 
 1. Undoing the declared splices gives back the original, byte for byte.
-2. Every original element is still there, in order, with the same attributes and text (but declared lanes) and
-   at the same exact time.
+2. Every original element is still there, in order, with the same attributes (but declared lanes) and at the
+   same exact time; nothing but elements was put in.
 3. What was added is one asset and one connected clip for each take (two where it has sound), new formats that
    they use, and at most one gap at the end of a storyline; each with the media, time and length asked for.
 4. Ids stay unique; whatever overlaps keeps its order above one another, and no lane is shared that was not.
@@ -14,6 +14,8 @@ it to it. What it checks:
 
 from __future__ import annotations
 
+import re
+from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NoReturn
@@ -21,8 +23,11 @@ from typing import NoReturn
 from interchange.errors import BridgeError, InvalidInputError, Reason
 from interchange.formats.base import LaneChange
 from interchange.formats.fcpxml.reread import CLIP_TAGS, Connected, Reread
-from interchange.formats.xml_splice import Element, Splice, apply_splices
+from interchange.formats.xml_splice import Element, Splice, XmlIndex, apply_splices
 from interchange.model.take import Placement
+
+_OPENED = re.compile(rb">\s*</[\w-]+>")
+"""What an empty element becomes when it gets children, less the children."""
 
 
 def verify_delivery(
@@ -32,6 +37,7 @@ def verify_delivery(
     *,
     splices: Sequence[Splice],
     lane_changes: Sequence[LaneChange] = (),
+    original_index: XmlIndex | None = None,
 ) -> None:
     """Refuse a patched document that is anything but the original plus the takes.
 
@@ -41,6 +47,8 @@ def verify_delivery(
         placements: The takes that were to be placed.
         splices: Every byte range the patch declares to have changed.
         lane_changes: Originals the patch declares to have raised.
+        original_index: The original as read, to save reading it again. Were it wrong, the delivered document,
+            which is always read anew, could not agree with it.
 
     Raises:
         InvalidInputError: `DELIVERY_UNFAITHFUL`, with what differs.
@@ -48,7 +56,7 @@ def verify_delivery(
     if _undo(delivered, splices, original) != original:
         _unfaithful("bytes outside the declared changes differ")
     try:
-        before, after = Reread(original), Reread(delivered)
+        before, after = Reread(original_index or XmlIndex(original)), Reread(XmlIndex(delivered))
     except BridgeError as error:
         raise InvalidInputError(
             f"The patched timeline is not delivered, because it cannot be read back: {error}",
@@ -56,6 +64,7 @@ def verify_delivery(
         ) from error
     raised = {int(change.element_id): change for change in lane_changes}
     kept, added = _pair(before, after, raised)
+    _check_residue(original, splices, after, added)
     _check_times(before, after, kept)
     _check_additions(after, added, placements)
     _check_ids(before, after)
@@ -120,7 +129,7 @@ def _pair(
 
 
 def _alike(old: Element, new: Element, raised: dict[int, LaneChange]) -> bool:
-    if old.tag != new.tag or old.text != new.text:
+    if old.tag != new.tag:
         return False
     change = raised.get(old.index)
     if change is None:
@@ -128,6 +137,31 @@ def _alike(old: Element, new: Element, raised: dict[int, LaneChange]) -> bool:
     if old.attributes.get("lane") != str(change.before) or change.after <= change.before:
         return False
     return {**old.attributes, "lane": str(change.after)} == new.attributes
+
+
+def _check_residue(
+    original: bytes, splices: Sequence[Splice], after: Reread, added: list[Element]
+) -> None:
+    """All that was put in must be added elements, white space around them, or a declared lane."""
+    spans = sorted((element.start, after.xml.end(element)) for element in added)
+    starts = [start for start, _ in spans]
+    shift = 0
+    for splice in sorted(splices, key=lambda each: (each.start, each.end)):
+        removed = original[splice.start : splice.end]
+        begin = position = splice.start + shift
+        stop = begin + len(splice.replacement)
+        shift += len(splice.replacement) - len(removed)
+        residue = b""
+        for start, end in spans[bisect_left(starts, begin) :]:
+            if start >= stop:
+                break
+            residue += splice.replacement[position - begin : start - begin]
+            position = end
+        residue += splice.replacement[position - begin :]
+        is_lane = removed.lstrip(b"-").isdigit() and residue.isdigit()
+        opened = removed == b"/>" and _OPENED.fullmatch(residue)
+        if not (is_lane or opened or (not removed and not residue.strip())):
+            _unfaithful("something else than takes was written")
 
 
 def _check_times(before: Reread, after: Reread, kept: dict[int, int]) -> None:

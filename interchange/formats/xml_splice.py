@@ -44,7 +44,7 @@ _ESCAPES = str.maketrans(
 
 
 class Element:
-    """One element of an indexed document; positions are byte offsets.
+    """One element of an indexed document. Tens of thousands of these are made, hence slots and no more.
 
     Attributes:
         tag: Element name.
@@ -53,14 +53,12 @@ class Element:
         children: Child elements in order.
         index: Place in document order; the root is 0.
         stop: Index of the first element after its subtree.
-        start: Offset of the `<` of its start tag.
-        content_end: Offset of its end tag; `end` where it has none (`<a/>`).
-        end: Offset after its last `>`.
-        text: Character data, for the tags the index was asked to collect; else empty.
+        start: Byte offset of the `<` of its start tag.
+        closing: Byte offset where the parser saw it end: of its end tag, or after `<a/>`.
     """
 
     __slots__ = (
-        "attributes", "children", "content_end", "end", "index", "parent", "start", "stop", "tag", "text",
+        "attributes", "children", "closing", "index", "parent", "start", "stop", "tag",
     )  # fmt: skip
 
     def __init__(
@@ -71,20 +69,13 @@ class Element:
         self.parent = parent
         self.children: list[Element] = []
         self.index = index
-        self.stop = index + 1
         self.start = start
-        self.content_end = -1
-        self.end = -1
-        self.text = ""
+        self.stop = 0
+        self.closing = 0
 
     def get(self, name: str) -> str | None:
         """The attribute's value, None where it is not written."""
         return self.attributes.get(name)
-
-    @property
-    def is_empty(self) -> bool:
-        """Whether it is written as `<a/>`."""
-        return self.content_end == self.end
 
     def find(self, tag: str) -> Element | None:
         """The first child with a tag."""
@@ -111,14 +102,13 @@ class XmlIndex:
 
     Args:
         raw: The document.
-        text_tags: Tags whose character data are kept in `Element.text`.
 
     Raises:
         InvalidInputError: Not well-formed, or unsafe.
         UnsupportedError: An encoding in which bytes cannot be spliced.
     """
 
-    def __init__(self, raw: bytes, *, text_tags: frozenset[str] = frozenset()) -> None:
+    def __init__(self, raw: bytes) -> None:
         if len(raw) > MAX_DOCUMENT_BYTES:
             raise InvalidInputError(
                 f"The document has {len(raw) >> 20} MiB; no timeline above "
@@ -131,9 +121,9 @@ class XmlIndex:
                 reason=Reason.FORMAT_UNSUPPORTED,
             )
         self.raw = raw
-        self.is_utf8 = True
         self.elements: list[Element] = []
-        _Builder(self, text_tags).run()
+        self._encoding: str | None = None
+        self._fill()
 
     @property
     def root(self) -> Element:
@@ -146,7 +136,7 @@ class XmlIndex:
 
     def source(self, element: Element) -> bytes:
         """The element exactly as written."""
-        return self.raw[element.start : element.end]
+        return self.raw[element.start : self.end(element)]
 
     def start_tag_end(self, element: Element) -> int:
         """Offset after the `>` of the element's start tag."""
@@ -154,6 +144,29 @@ class XmlIndex:
         if match is None:
             raise InternalError(f"No start tag at byte {element.start}.")
         return match.end()
+
+    def is_empty(self, element: Element) -> bool:
+        """Whether the element is written as `<a/>`."""
+        # `<a/></a>` and `<a>/></a>` end alike, so there the start tag is measured.
+        return (
+            not element.children
+            and self.raw.startswith(b"/>", element.closing - 2)
+            and self.start_tag_end(element) == element.closing
+        )
+
+    def end(self, element: Element) -> int:
+        """Offset after the element's last `>`."""
+        if self.is_empty(element):
+            return element.closing
+        return self.raw.index(b">", element.closing) + 1
+
+    def text(self, element: Element) -> str:
+        """The character data directly or indirectly inside an element."""
+        parser = expat.ParserCreate(self._encoding)
+        pieces: list[str] = []
+        parser.CharacterDataHandler = pieces.append
+        parser.Parse(self.source(element), True)
+        return "".join(pieces)
 
     def attribute_span(self, element: Element, name: str) -> tuple[int, int]:
         """Offsets of an attribute's value, without its quotes.
@@ -172,7 +185,55 @@ class XmlIndex:
 
     def encode(self, text: str) -> bytes:
         """Encode new text so that it fits into the document, whatever its (ASCII-based) encoding."""
-        return text.encode() if self.is_utf8 else text.encode("ascii", "xmlcharrefreplace")
+        if self._encoding is None or self._encoding.upper() in {"UTF-8", "UTF8"}:
+            return text.encode()
+        return text.encode("ascii", "xmlcharrefreplace")
+
+    def _fill(self) -> None:
+        """Parse; the two handlers run for every tag, so they do the least that can be done."""
+        elements = self.elements
+        parser = expat.ParserCreate()
+        # Attribute defaults from an internal subset would be invisible in the bytes.
+        parser.specified_attributes = True
+        parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
+        parser.XmlDeclHandler = self._declaration
+        parser.StartDoctypeDeclHandler = _refuse_external_subset
+        parser.EntityDeclHandler = _refuse_entity
+        parser.ExternalEntityRefHandler = _refuse_external
+        stack: list[Element] = []
+
+        def start(tag: str, attributes: dict[str, str]) -> None:
+            count = len(elements)
+            if stack:
+                parent = stack[-1]
+                element = Element(tag, attributes, parent, count, parser.CurrentByteIndex)
+                parent.children.append(element)
+                if count >= MAX_ELEMENTS or len(stack) >= MAX_DEPTH:
+                    _refuse_size(count)
+            else:
+                element = Element(tag, attributes, None, count, parser.CurrentByteIndex)
+            elements.append(element)
+            stack.append(element)
+
+        def end(_tag: str) -> None:
+            element = stack.pop()
+            element.stop = len(elements)
+            element.closing = parser.CurrentByteIndex
+
+        parser.StartElementHandler = start
+        parser.EndElementHandler = end
+        try:
+            parser.Parse(self.raw, True)
+        except expat.ExpatError as error:
+            raise _malformed(error) from error
+        except (LookupError, UnicodeError) as error:
+            raise InvalidInputError(
+                f"The XML cannot be read: {error}. Save the document as UTF-8.",
+                reason=Reason.DOCUMENT_MALFORMED,
+            ) from error
+
+    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
+        self._encoding = encoding
 
 
 def quote_attribute(value: str) -> str:
@@ -214,82 +275,20 @@ def _refuse(what: str) -> NoReturn:
     )
 
 
-class _Builder:
-    """Receives expat's events and fills the index."""
+def _malformed(error: expat.ExpatError) -> InvalidInputError:
+    cause = expat.ErrorString(error.code) or "not well-formed"
+    return InvalidInputError(
+        f"The XML cannot be read: {cause} at line {error.lineno}, column {error.offset + 1}. "
+        "The file may have been cut short or edited by hand; export it again.",
+        reason=Reason.DOCUMENT_MALFORMED,
+        metadata={"line": str(error.lineno), "column": str(error.offset + 1)},
+    )
 
-    def __init__(self, index: XmlIndex, text_tags: frozenset[str]) -> None:
-        self._index = index
-        self._text_tags = text_tags
-        self._stack: list[Element] = []
-        self._parser = parser = expat.ParserCreate()
-        parser.buffer_text = True
-        # Attribute defaults from an internal subset would be invisible in the bytes.
-        parser.specified_attributes = True
-        parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
-        parser.XmlDeclHandler = self._declaration
-        parser.StartDoctypeDeclHandler = _refuse_external_subset
-        parser.EntityDeclHandler = _refuse_entity
-        parser.ExternalEntityRefHandler = _refuse_external
-        parser.StartElementHandler = self._start
-        parser.EndElementHandler = self._end
 
-    def run(self) -> None:
-        """Parse the whole document."""
-        try:
-            self._parser.Parse(self._index.raw, True)
-        except expat.ExpatError as error:
-            cause = expat.ErrorString(error.code) or "not well-formed"
-            raise InvalidInputError(
-                f"The XML cannot be read: {cause} at line {error.lineno}, column {error.offset + 1}. "
-                "The file may have been cut short or edited by hand; export it again.",
-                reason=Reason.DOCUMENT_MALFORMED,
-                metadata={"line": str(error.lineno), "column": str(error.offset + 1)},
-            ) from error
-        except (LookupError, UnicodeError) as error:
-            raise InvalidInputError(
-                f"The XML cannot be read: {error}. Save the document as UTF-8.",
-                reason=Reason.DOCUMENT_MALFORMED,
-            ) from error
-
-    def _declaration(self, _version: str, encoding: str | None, _standalone: int) -> None:
-        self._index.is_utf8 = encoding is None or encoding.upper() in {"UTF-8", "UTF8"}
-
-    def _start(self, tag: str, attributes: dict[str, str]) -> None:
-        elements, stack = self._index.elements, self._stack
-        parent = stack[-1] if stack else None
-        element = Element(tag, attributes, parent, len(elements), self._parser.CurrentByteIndex)
-        elements.append(element)
-        if parent is not None:
-            parent.children.append(element)
-            if len(stack) >= MAX_DEPTH:
-                _refuse(f"is nested more than {MAX_DEPTH} levels deep")
-            if len(elements) > MAX_ELEMENTS:
-                _refuse(f"has more than {MAX_ELEMENTS:,} elements")
-        stack.append(element)
-        if tag in self._text_tags:
-            self._parser.CharacterDataHandler = self._text
-
-    def _text(self, text: str) -> None:
-        self._stack[-1].text += text
-
-    def _end(self, tag: str) -> None:
-        index = self._index
-        element = self._stack.pop()
-        position = self._parser.CurrentByteIndex
-        element.stop = len(index.elements)
-        if tag in self._text_tags:
-            self._parser.CharacterDataHandler = None
-        # Of `<a/>` expat reports the end where the tag ends, of `<a></a>` where the end tag starts.
-        # `<a/></a>` and `<a>/></a>` look the same from here, so there the start tag is measured.
-        if (
-            index.raw.startswith(b"/>", position - 2)
-            and not element.children
-            and index.start_tag_end(element) == position
-        ):
-            element.content_end = element.end = position
-        else:
-            element.content_end = position
-            element.end = index.raw.index(b">", position) + 1
+def _refuse_size(count: int) -> NoReturn:
+    if count >= MAX_ELEMENTS:
+        _refuse(f"has more than {MAX_ELEMENTS:,} elements")
+    _refuse(f"is nested more than {MAX_DEPTH} levels deep")
 
 
 def _refuse_external_subset(_name: str, system: str | None, public: str | None, _has: int) -> None:

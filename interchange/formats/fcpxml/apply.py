@@ -18,7 +18,7 @@ from interchange.formats.fcpxml.framing import inherit_framing
 from interchange.formats.fcpxml.lanes import LaneStack, Occupant
 from interchange.formats.fcpxml.layout import Block, Layout
 from interchange.formats.fcpxml.resources import NewResources, file_name, write_tag
-from interchange.formats.fcpxml.timeline import Connection, StoryItem, Timeline
+from interchange.formats.fcpxml.timeline import Connection, StoryItem, Timeline, Timelines
 from interchange.formats.fcpxml.times import write_time
 from interchange.formats.xml_splice import Element, Splice, apply_splices
 from interchange.model.take import Placement
@@ -56,10 +56,15 @@ class _Sequence:
 
 
 def apply_takes(raw: bytes, placements: Sequence[Placement]) -> Patch:
+    """Put takes into a document; see `apply_to`."""
+    return apply_to(Timelines(FcpxmlDocument(raw)), placements)
+
+
+def apply_to(timelines: Timelines, placements: Sequence[Placement]) -> Patch:
     """Put takes into a document.
 
     Args:
-        raw: The very document the placements' segments were read from.
+        timelines: The sequences of the very document the placements' segments were read from; unchanged.
         placements: What goes where.
 
     Returns:
@@ -69,14 +74,14 @@ def apply_takes(raw: bytes, placements: Sequence[Placement]) -> Patch:
         UnsupportedError: A take cannot be placed without changing an original.
         InternalError: A segment is not of this document.
     """
-    document = FcpxmlDocument(raw)
+    document = timelines.document
     resources = NewResources(document)
     sequences: dict[str, _Sequence] = {}
     notes: list[str] = []
     for placement in placements:
         identifier = placement.segment.sequence.sequence_id
         if identifier not in sequences:
-            sequences[identifier] = _open_sequence(document, identifier)
+            sequences[identifier] = _open_sequence(timelines, identifier)
         notes += _place(document, resources, sequences[identifier], placement)
     layout = Layout(document.xml)
     splices: list[Splice] = []
@@ -93,19 +98,19 @@ def apply_takes(raw: bytes, placements: Sequence[Placement]) -> Patch:
             lane_changes.append(change)
     ordered = tuple(sorted(splices, key=lambda splice: (splice.start, splice.end)))
     return Patch(
-        data=apply_splices(raw, ordered),
+        data=apply_splices(document.xml.raw, ordered),
         splices=ordered,
         lane_changes=tuple(lane_changes),
         notes=tuple(dict.fromkeys(notes)),
     )
 
 
-def _open_sequence(document: FcpxmlDocument, identifier: str) -> _Sequence:
+def _open_sequence(timelines: Timelines, identifier: str) -> _Sequence:
     place = int(identifier) if identifier.isdecimal() else -1
-    elements = document.xml.elements
+    elements = timelines.document.xml.elements
     if not 0 <= place < len(elements) or elements[place].tag != "sequence":
         raise InternalError("A take is meant for a sequence that this document does not have.")
-    timeline = Timeline(document, elements[place])
+    timeline = timelines.of(elements[place])
     if timeline.spine is None:
         raise UnsupportedError(
             f"The sequence {timeline.facts.name!r} has no storyline a take could be connected to.",

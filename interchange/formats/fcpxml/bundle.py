@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from interchange.errors import (
@@ -14,8 +13,10 @@ from interchange.errors import (
     Reason,
 )
 from interchange.formats.base import DocumentWriter, Patch
-from interchange.formats.fcpxml.apply import apply_takes
-from interchange.formats.fcpxml.reader import read_fcpxml
+from interchange.formats.fcpxml.apply import apply_to
+from interchange.formats.fcpxml.document import FcpxmlDocument
+from interchange.formats.fcpxml.reader import read_timelines
+from interchange.formats.fcpxml.timeline import Timelines
 from interchange.formats.xml_splice import MAX_DOCUMENT_BYTES
 from interchange.model.segment import Reading
 from interchange.model.take import Placement
@@ -25,11 +26,16 @@ BUNDLE_SUFFIX = ".fcpxmld"
 BUNDLE_DOCUMENT = "Info.fcpxml"
 
 
-@dataclass(frozen=True, slots=True)
 class FcpxmlFormat:
-    """FCPXML, files and bundles."""
+    """FCPXML, files and bundles. Remembers the last document it read, so that patching need not read it again."""
 
-    name: str = "FCPXML"
+    def __init__(self) -> None:
+        self._last: Timelines | None = None
+
+    @property
+    def name(self) -> str:
+        """Name for people."""
+        return "FCPXML"
 
     def load(self, path: Path) -> bytes:
         """Read the document of a file or bundle.
@@ -68,12 +74,12 @@ class FcpxmlFormat:
             ) from error
 
     def read(self, raw: bytes) -> Reading:
-        """Find sequences, segments and problems; see `read_fcpxml`."""
-        return read_fcpxml(raw)
+        """Find sequences, segments and problems; see `read_timelines`."""
+        return read_timelines(self._timelines(raw))
 
     def apply(self, raw: bytes, placements: Sequence[Placement]) -> Patch:
-        """Put takes into a document; see `apply_takes`."""
-        return apply_takes(raw, placements)
+        """Put takes into a document; see `apply_to`."""
+        return apply_to(self._timelines(raw), placements)
 
     def verify(self, raw: bytes, patch: Patch, placements: Sequence[Placement]) -> None:
         """Check a patched document before it is delivered; see `verify_delivery`."""
@@ -83,6 +89,7 @@ class FcpxmlFormat:
             placements,
             splices=patch.splices,
             lane_changes=patch.lane_changes,
+            original_index=self._timelines(raw).document.xml,
         )
 
     def save(
@@ -122,6 +129,11 @@ class FcpxmlFormat:
             writer.write_atomic(copy, path.read_bytes())
         # Last, so that a bundle that has a document is complete.
         writer.write_atomic(destination / BUNDLE_DOCUMENT, document)
+
+    def _timelines(self, raw: bytes) -> Timelines:
+        if self._last is None or self._last.document.xml.raw != raw:
+            self._last = Timelines(FcpxmlDocument(raw))
+        return self._last
 
 
 def _is_bundle(path: Path) -> bool:

@@ -29,7 +29,7 @@ class FcpxmlDocument:
     """
 
     def __init__(self, raw: bytes) -> None:
-        self.xml = XmlIndex(raw, text_tags=frozenset({"note"}))
+        self.xml = XmlIndex(raw)
         root = self.xml.root
         if root.tag != "fcpxml":
             raise UnsupportedError(

@@ -152,7 +152,9 @@ class _Copier:
                 moved = write_time(clock.to_take(parse_time(time))).encode()
                 splices.append(Splice(begin - element.start, end - element.start, moved))
             elif self._lost_fades.get(each.tag):
-                splices.append(Splice(each.start - element.start, each.end - element.start, b""))
+                splices.append(
+                    Splice(each.start - element.start, xml.end(each) - element.start, b"")
+                )
                 self.notes.append(
                     f"{self._name} fades at an edge that the take does not have; the take does not fade."
                 )

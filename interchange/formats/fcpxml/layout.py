@@ -60,15 +60,15 @@ class Layout:
             return Splice(before.start, before.start, new)
         new = b"".join(break_before + block for block in written)
         if parent.children:
-            place = parent.children[-1].end
+            place = self._xml.end(parent.children[-1])
             return Splice(place, place, new)
         if outer is not None:
             new += self._line_end + outer
-        if parent.is_empty:
+        if self._xml.is_empty(parent):
             closing = f"</{parent.tag}>".encode()
-            return Splice(parent.end - 2, parent.end, b">" + new + closing)
+            return Splice(parent.closing - 2, parent.closing, b">" + new + closing)
         place = self._xml.start_tag_end(parent)
-        if raw[place : parent.content_end].strip() == b"" and place < parent.content_end:
+        if raw[place : parent.closing].strip() == b"" and place < parent.closing:
             # The parent's own white space already leads to its end tag.
             new = b"".join(break_before + block for block in written)
         return Splice(place, place, new)

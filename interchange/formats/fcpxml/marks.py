@@ -211,7 +211,8 @@ def _marks(timeline: Timeline) -> Iterator[_Mark]:
     """All marks of a sequence, directives or not."""
     note = timeline.element.find("note")
     if note is not None:
-        yield _Mark(note, "sequence note", (note.text.strip(),), None)
+        text = timeline.document.xml.text(note).strip()
+        yield _Mark(note, "sequence note", (text,), None)
     if names_us(sequence_name(timeline.element)):
         yield _Mark(None, "sequence name", (sequence_name(timeline.element),), None)
     for item in timeline.items:
@@ -224,7 +225,8 @@ def _marks(timeline: Timeline) -> Iterator[_Mark]:
                 texts = (child.get("value") or "", child.get("note") or "")
                 yield _Mark(child, where, texts, item)
             elif child.tag == "note":
-                yield _Mark(child, "note", (child.text.strip(),), item)
+                text = timeline.document.xml.text(child).strip()
+                yield _Mark(child, "note", (text,), item)
 
 
 def _whole_clip_spot(timeline: Timeline, mark: _Mark) -> _Spot:

@@ -5,29 +5,30 @@ from __future__ import annotations
 from interchange.errors import BridgeError
 from interchange.formats.fcpxml.document import FcpxmlDocument
 from interchange.formats.fcpxml.marks import MarkReader, names_us
-from interchange.formats.fcpxml.timeline import Timeline, sequence_name
+from interchange.formats.fcpxml.timeline import Timelines, sequence_name
 from interchange.model.segment import Problem, Reading, SequenceFacts
 
 
 def read_fcpxml(raw: bytes) -> Reading:
+    """Find sequences, marked segments and problems; see `read_document`."""
+    return read_timelines(Timelines(FcpxmlDocument(raw)))
+
+
+def read_timelines(timelines: Timelines) -> Reading:
     """Find sequences, marked segments and problems.
 
     Args:
-        raw: The document, version 1.8 to 1.14.
+        timelines: The document's sequences.
 
     Returns:
         Everything found; a mark that cannot be met is a problem and stops nothing else.
-
-    Raises:
-        InvalidInputError: Malformed or unsafe.
-        UnsupportedError: Not FCPXML, or of an unknown version.
     """
-    document = FcpxmlDocument(raw)
+    document = timelines.document
     marks = MarkReader()
     sequences: list[SequenceFacts] = []
     for element in document.sequences():
         try:
-            timeline = Timeline(document, element)
+            timeline = timelines.of(element)
             sequences.append(timeline.facts)
         except BridgeError as error:
             # One broken sequence is no reason to lose the others, nor to lose its marks silently.

@@ -7,8 +7,8 @@ not hide itself here. One pass over the elements in document order, parents befo
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from fractions import Fraction
+from typing import NamedTuple
 
 from interchange.errors import BridgeError
 from interchange.formats.fcpxml.times import conform_scale, parse_time
@@ -26,8 +26,7 @@ Connected = tuple[Fraction, Fraction, int, tuple[int, ...]]
 """Something on a lane: start and end in seconds, element index, lanes from the primary storyline outward."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where an item stands.
 
     Args:
@@ -50,8 +49,8 @@ class Place:
 class Reread:
     """A document and where its items stand, worked out in one pass over the elements in order."""
 
-    def __init__(self, raw: bytes) -> None:
-        self.xml = XmlIndex(raw, text_tags=frozenset({"note"}))
+    def __init__(self, xml: XmlIndex) -> None:
+        self.xml = xml
         self._times: dict[str, Fraction] = {}
         self.by_id: dict[str, Element] = {}
         for element in self.xml.elements:

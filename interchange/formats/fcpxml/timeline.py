@@ -279,6 +279,29 @@ class Timeline:
         return None if asset is None else self.document.frame_rate(asset)
 
 
+class Timelines:
+    """The sequences of one document, each placed in time once.
+
+    Args:
+        document: The document.
+    """
+
+    def __init__(self, document: FcpxmlDocument) -> None:
+        self.document = document
+        self._timelines: dict[int, Timeline] = {}
+
+    def of(self, element: Element) -> Timeline:
+        """The timeline of a `sequence` element.
+
+        Raises:
+            InvalidInputError: The sequence has no frame rate, or a time that is none.
+        """
+        known = self._timelines.get(element.index)
+        if known is None:
+            known = self._timelines[element.index] = Timeline(self.document, element)
+        return known
+
+
 def sequence_name(element: Element) -> str:
     """The name of the project or compound clip a sequence belongs to."""
     parent = element.parent
