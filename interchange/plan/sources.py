@@ -108,8 +108,8 @@ def _check_use(placed: PlacedMedia) -> None:
     used, available = placed.clip.record_range, placed.available_range
     if available.covers(used):
         return
-    before = max(0, available.start - used.start)
-    after = max(0, used.end - available.end)
+    before = min(max(0, available.start - used.start), used.length)
+    after = min(max(0, used.end - available.end), used.length)
     sides = [f"{before} frames before the first"] if before else []
     sides += [f"{after} frames past the last"] if after else []
     raise InvalidInputError(
