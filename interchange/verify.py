@@ -167,12 +167,8 @@ def _check_residue(
 def _check_times(before: Reread, after: Reread, kept: dict[int, int]) -> None:
     for index, place in before.places.items():
         now = after.places.get(kept[index])
-        if now is None or (now.start, now.duration, now.own_start, now.own_rate) != (
-            place.start,
-            place.duration,
-            place.own_start,
-            place.own_rate,
-        ):
+        # Start, duration, own start and own rate; sequence numbers and lanes may differ.
+        if now is None or now[:4] != place[:4]:
             _unfaithful(f"{_name(before.xml.elements[index])} does not stand where it did")
 
 
@@ -214,7 +210,7 @@ def _sorted_additions(
     return assets, formats, clips
 
 
-def _appended_gap(after: Reread, gap: Element) -> list[Element]:
+def _appended_gap(after: Reread, gap: Element) -> Sequence[Element]:
     spine = gap.parent
     place = after.places.get(gap.index)
     siblings = [] if spine is None else [each for each in spine.children if each.tag in CLIP_TAGS]

@@ -50,16 +50,13 @@ class Element:
         tag: Element name.
         attributes: Attribute values, entities resolved.
         parent: The element around it, None for the root.
-        children: Child elements in order.
         index: Place in document order; the root is 0.
         stop: Index of the first element after its subtree.
         start: Byte offset of the `<` of its start tag.
         closing: Byte offset where the parser saw it end: of its end tag, or after `<a/>`.
     """
 
-    __slots__ = (
-        "attributes", "children", "closing", "index", "parent", "start", "stop", "tag",
-    )  # fmt: skip
+    __slots__ = ("_children", "attributes", "closing", "index", "parent", "start", "stop", "tag")
 
     def __init__(
         self, tag: str, attributes: dict[str, str], parent: Element | None, index: int, start: int
@@ -67,11 +64,23 @@ class Element:
         self.tag = tag
         self.attributes = attributes
         self.parent = parent
-        self.children: list[Element] = []
+        self._children: list[Element] | None = None
         self.index = index
         self.start = start
         self.stop = 0
         self.closing = 0
+
+    @property
+    def children(self) -> Sequence[Element]:
+        """Child elements in order."""
+        return self._children or ()
+
+    def append(self, child: Element) -> None:
+        """Add a child; only the index does that. Most elements have none, and lists are not free."""
+        if self._children is None:
+            self._children = [child]
+        else:
+            self._children.append(child)
 
     def get(self, name: str) -> str | None:
         """The attribute's value, None where it is not written."""
@@ -207,7 +216,7 @@ class XmlIndex:
             if stack:
                 parent = stack[-1]
                 element = Element(tag, attributes, parent, count, parser.CurrentByteIndex)
-                parent.children.append(element)
+                parent.append(element)
                 if count >= MAX_ELEMENTS or len(stack) >= MAX_DEPTH:
                     _refuse_size(count)
             else:

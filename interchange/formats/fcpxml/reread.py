@@ -15,6 +15,9 @@ from interchange.formats.fcpxml.times import conform_scale, parse_time
 from interchange.formats.xml_splice import Element, XmlIndex
 from interchange.timebase import FrameRate
 
+_ZERO = Fraction(0)
+_ONE = Fraction(1)
+
 CLIP_TAGS = frozenset(
     {
         "asset-clip", "audio", "audition", "caption", "clip", "gap", "live-drawing", "mc-clip",
@@ -58,7 +61,7 @@ class Reread:
             if identifier is not None:
                 self.by_id.setdefault(identifier, element)
         self.places: dict[int, Place] = {}
-        self._cursors: dict[int, Fraction] = {}
+        self._ends: dict[int, tuple[Fraction, Fraction]] = {}
         for element in self.xml.elements:
             if element.tag == "sequence":
                 self._sequence(element)
@@ -78,10 +81,8 @@ class Reread:
         return seconds
 
     def _sequence(self, element: Element) -> None:
-        start = self.time(element, "tcStart") or Fraction(0)
-        self.places[element.index] = Place(
-            start, Fraction(0), start, Fraction(1), element.index, ()
-        )
+        start = self.time(element, "tcStart") or _ZERO
+        self.places[element.index] = Place(start, _ZERO, start, _ONE, element.index, ())
 
     def _item(self, element: Element, parent: Element) -> None:
         around = self.places.get(parent.index)
@@ -91,17 +92,20 @@ class Reread:
         lanes = around.lanes
         if parent.tag == "sequence":
             # The primary storyline counts in the sequence's own time, so its zero is at time zero.
-            self._cursors[element.index] = around.start
-            self._put(element, Fraction(0), around.sequence, ())
+            self._ends[element.index] = (around.start, _ZERO)
+            self._put(element, _ZERO, around.sequence, ())
             return
         if parent.tag == "audition":
             if any(each is element for each in parent.children[:1]):
                 self._put(element, around.start, around.sequence, lanes)
             return
         if parent.tag == "spine":
-            start = self._cursors[parent.index] if offset is None else around.start + offset
+            if offset is None:
+                start = sum(self._ends[parent.index], _ZERO)
+            else:
+                start = around.start + offset if lanes else offset
             place = self._put(element, start, around.sequence, lanes)
-            self._cursors[parent.index] = place.start + place.duration
+            self._ends[parent.index] = (start, place.duration)
             return
         if "lane" not in element.attributes:
             return
@@ -110,7 +114,7 @@ class Reread:
             start += (offset - around.own_start) / around.own_rate
         lanes = (*lanes, int(element.attributes["lane"]))
         if element.tag == "spine":
-            self._cursors[element.index] = start
+            self._ends[element.index] = (start, _ZERO)
         self._put(element, start, around.sequence, lanes)
 
     def _put(
@@ -129,33 +133,33 @@ class Reread:
             asset = self.by_id.get(element.attributes.get("ref", ""))
             if asset is not None and asset.tag == "asset":
                 start = self.time(asset, "start")
-        return start or Fraction(0)
+        return start or _ZERO
 
     def _duration(self, element: Element) -> Fraction:
         if element.tag == "audition":
-            return self._duration(element.children[0]) if element.children else Fraction(0)
+            return self._duration(element.children[0]) if element.children else _ZERO
         duration = self.time(element, "duration")
         if duration is None:
             resource = self.by_id.get(element.attributes.get("ref", ""))
             if resource is not None and resource.tag == "media":
                 resource = resource.find("sequence") or resource
             duration = None if resource is None else self.time(resource, "duration")
-        return duration or Fraction(0)
+        return duration or _ZERO
 
     def _own_rate(self, element: Element, sequence: int) -> Fraction:
         if not element.children:
-            return Fraction(1)
+            return _ONE
         conform = element.find("conform-rate")
         if conform is None or conform.get("scaleEnabled") == "0":
-            return Fraction(1)
+            return _ONE
         rate = self.frame_rate(sequence)
         source = conform.get("srcFrameRate")
         if rate is None or source is None:
-            return Fraction(1)
+            return _ONE
         try:
             return conform_scale(rate, FrameRate.parse(source))[0]
         except BridgeError:
-            return Fraction(1)
+            return _ONE
 
     def frame_rate(self, sequence: int) -> FrameRate | None:
         """The rate of a sequence, by its element index."""

@@ -25,6 +25,8 @@ STORY_TAGS = frozenset(
         "ref-clip", "sync-clip", "title", "video",
     }
 )  # fmt: skip
+_ZERO = Fraction(0)
+_ONE = Fraction(1)
 _ANCHORED_TAGS = STORY_TAGS | {"spine"}
 _RATE = re.compile(r"\d{1,4}(\.\d{1,4})?")
 
@@ -122,14 +124,14 @@ class Timeline:
                 reason=Reason.DOCUMENT_MALFORMED,
             )
         self.rate: FrameRate = rate
-        self.tc_start = document.time(element, "tcStart") or Fraction(0)
+        self.tc_start = document.time(element, "tcStart") or _ZERO
         self.items: list[StoryItem] = []
         self.primary: list[StoryItem] = []
         self.connections: list[Connection] = []
         self.spine = element.find("spine")
         self.end = self.tc_start
         if self.spine is not None:
-            self.primary, self.end = self._storyline(self.spine, self.tc_start, self.tc_start, None)
+            self.primary, self.end = self._storyline(self.spine, self.tc_start, None)
         self._primary_starts = [item.start for item in self.primary]
 
     @property
@@ -152,10 +154,9 @@ class Timeline:
         return self.primary[place] if place >= 0 else None
 
     def _storyline(
-        self, spine: Element, origin: Fraction, cursor: Fraction, connection: Connection | None
+        self, spine: Element, origin: Fraction, connection: Connection | None
     ) -> tuple[list[StoryItem], Fraction]:
-        """Place the items of a spine; offsets count from `origin` less the primary's start timecode."""
-        base = Fraction(0) if connection is None else origin
+        """Place the items of a spine that begins at `origin`; returns where it ends, too."""
         items: list[StoryItem] = []
         clip: StoryItem | None = None
         transition_pending = False
@@ -168,10 +169,14 @@ class Timeline:
             if element.tag not in STORY_TAGS:
                 continue
             offset = self.document.time(element, "offset")
-            item = self._item(element, cursor if offset is None else base + offset, connection)
+            if offset is None:
+                start = items[-1].end if items else origin
+            else:
+                # The primary storyline counts in the sequence's own time.
+                start = offset if connection is None else origin + offset
+            item = self._item(element, start, connection)
             if item is None:
                 continue
-            cursor = item.end
             item.head_transition = transition_pending
             transition_pending = False
             items.append(item)
@@ -183,7 +188,7 @@ class Timeline:
             item.following = following
             if not item.is_gap:
                 following = item
-        return items, cursor
+        return items, items[-1].end if items else origin
 
     def _item(
         self, carrier: Element, start: Fraction, connection: Connection | None
@@ -220,7 +225,7 @@ class Timeline:
             connection = Connection(element, self._lane(element))
             self.connections.append(connection)
         if element.tag == "spine":
-            self._storyline(element, start, start, connection)
+            self._storyline(element, start, connection)
         else:
             self._item(element, start, connection)
 
@@ -241,7 +246,7 @@ class Timeline:
             if resource is not None and resource.tag == "media":
                 resource = resource.find("sequence") or resource
             duration = None if resource is None else self.document.time(resource, "duration")
-        return duration or Fraction(0)
+        return duration or _ZERO
 
     def local_start(self, element: Element) -> Fraction:
         """An element's own time where it begins: `start`, else that of its asset, else zero."""
@@ -250,7 +255,7 @@ class Timeline:
             asset = self.document.resource(element)
             if asset is not None and asset.tag == "asset":
                 start = self.document.time(asset, "start")
-        return start or Fraction(0)
+        return start or _ZERO
 
     def _local_rate(self, element: Element) -> tuple[Fraction, bool]:
         # conform-rate comes first but for a note; looking no further keeps the walk linear.
@@ -262,9 +267,9 @@ class Timeline:
             if child.tag not in {"note", "param"}:
                 break
         if conform is None or conform.get("scaleEnabled") == "0":
-            return Fraction(1), True
+            return _ONE, True
         source = self._source_rate(element, conform)
-        return (Fraction(1), False) if source is None else conform_scale(self.rate, source)
+        return (_ONE, False) if source is None else conform_scale(self.rate, source)
 
     def _source_rate(self, element: Element, conform: Element) -> FrameRate | None:
         stated = conform.get("srcFrameRate")
