@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from interchange.model.directive import Edge, JobKind
 from interchange.model.segment import ClipUse, Segment
-from interchange.plan.sources import check_clip
+from interchange.plan.sources import check_clip, frames_text
 from interchange.timebase import TimeRange, format_timecode
 
 
@@ -75,12 +75,12 @@ def _cover_retake(segment: Segment) -> Coverage:
         return Coverage(window, (clip,))
     before = max(0, clip.record_range.start - window.start)
     after = max(0, window.end - clip.record_range.end)
-    sides = [f"{before} frames before its head"] if before else []
-    sides += [f"{after} frames past its tail"] if after else []
+    sides = [f"{frames_text(before)} before its head"] if before else []
+    sides += [f"{frames_text(after)} past its tail"] if after else []
     raise InvalidInputError(
         f"The window {_span(segment, window)} reaches out of {clip.name!r} "
         f"({_span(segment, clip.record_range)}): {' and '.join(sides)}. "
-        f"Shorten it by {before + after} frames, or mark each clip by itself.",
+        f"Shorten it by {frames_text(before + after)}, or mark each clip by itself.",
         reason=Reason.RANGE_INVALID,
         metadata={"frames_before": str(before), "frames_after": str(after)},
     )
@@ -117,13 +117,15 @@ def _bridge_gap(segment: Segment, outgoing: ClipUse, incoming: ClipUse) -> Cover
     length = segment.directive.length
     if length is not None and length != gap.length:
         raise InvalidInputError(
-            f"The gap between {outgoing.name!r} and {incoming.name!r} is {gap.length} frames long, and a "
+            f"The gap between {outgoing.name!r} and {incoming.name!r} is {frames_text(gap.length)} long, and a "
             f"bridge fills all of it. Leave len={length} out.",
             reason=Reason.RANGE_INVALID,
         )
     notes = []
     if segment.mark_has_length and segment.mark_range != gap:
-        notes.append(f"The bridge fills the whole gap of {gap.length} frames, not only the mark.")
+        notes.append(
+            f"The bridge fills the whole gap of {frames_text(gap.length)}, not only the mark."
+        )
     cut = gap.start + gap.length // 2
     return Coverage(gap, (outgoing, incoming), cut=cut, notes=tuple(notes))
 
@@ -142,7 +144,7 @@ def _bridge_cut(segment: Segment, outgoing: ClipUse, incoming: ClipUse) -> Cover
     most = min(2 * outgoing.record_range.length + 1, 2 * incoming.record_range.length)
     if length > most:
         raise InvalidInputError(
-            f"A bridge of {length} frames on the cut between {names} is longer than they allow "
+            f"A bridge of {frames_text(length)} on the cut between {names} is longer than they allow "
             f"({outgoing.record_range.length} and {incoming.record_range.length} frames). "
             f"At most {most} frames fit: write len={most} or less.",
             reason=Reason.RANGE_INVALID,
@@ -165,9 +167,9 @@ def _cover_extend(segment: Segment) -> Coverage:
         short = sequence.record_range.start - window.start
         if short > 0:
             raise InvalidInputError(
-                f"Extended by {length} frames at its head, {clip.name!r} would begin {short} frames before "
+                f"Extended by {frames_text(length)} at its head, {clip.name!r} would begin {frames_text(short)} before "
                 f"the sequence does ({record_timecode(segment, sequence.record_range.start)}). "
-                f"Shorten it by {short} frames, or move the clip.",
+                f"Shorten it by {frames_text(short)}, or move the clip.",
                 reason=Reason.RANGE_INVALID,
                 metadata={"frames_before": str(short)},
             )
@@ -179,7 +181,7 @@ def _cover_extend(segment: Segment) -> Coverage:
     if neighbour and covered:
         every = "all " if covered == neighbour.record_range else ""
         notes.insert(
-            0, f"The extension covers {every}{covered.length} frames of {neighbour.name!r}."
+            0, f"The extension covers {every}{frames_text(covered.length)} of {neighbour.name!r}."
         )
     return Coverage(window, (clip,), notes=tuple(notes))
 
@@ -210,7 +212,7 @@ def _asked_length(segment: Segment) -> int | None:
     marked = segment.mark_range.length
     if length is not None and length != marked:
         raise InvalidInputError(
-            f"The mark is {marked} frames long, but it says len={length}. Make them the same, or leave len= out.",
+            f"The mark is {frames_text(marked)} long, but it says len={length}. Make them the same, or leave len= out.",
             reason=Reason.RANGE_INVALID,
         )
     return marked
@@ -218,7 +220,7 @@ def _asked_length(segment: Segment) -> int | None:
 
 def _past_sequence_end(segment: Segment, window: TimeRange) -> list[str]:
     past = window.end - max(window.start, segment.sequence.record_range.end)
-    return [f"{past} frames lie past the end of the sequence."] if past > 0 else []
+    return [f"The take runs {frames_text(past)} past the end of the sequence."] if past > 0 else []
 
 
 def _span(segment: Segment, span: TimeRange) -> str:

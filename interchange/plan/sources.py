@@ -110,8 +110,8 @@ def _check_use(placed: PlacedMedia) -> None:
         return
     before = min(max(0, available.start - used.start), used.length)
     after = min(max(0, used.end - available.end), used.length)
-    sides = [f"{before} frames before the first"] if before else []
-    sides += [f"{after} frames past the last"] if after else []
+    sides = [f"{frames_text(before)} before the first"] if before else []
+    sides += [f"{frames_text(after)} past the last"] if after else []
     raise InvalidInputError(
         f"{placed.clip.name!r} uses {' and '.join(sides)} picture of {_file_name(placed.facts)}. "
         "Trim the clip, or relink it to the media it was cut with.",
@@ -171,6 +171,11 @@ def media_notes(placed: PlacedMedia) -> list[str]:
     if facts.rotation:
         notes.append(f"{file_name} is turned by {facts.rotation} degrees; the take is upright.")
     return notes
+
+
+def frames_text(count: int) -> str:
+    """Write a number of frames for people: `1 frame`, `2 frames`."""
+    return f"{count} frame" if count == 1 else f"{count} frames"
 
 
 def source_timecode(facts: MediaFacts, frame: int) -> str:

@@ -287,7 +287,7 @@ def test_extend_before_the_sequence_is_refused():
 
 def test_extend_past_the_sequence_is_said():
     planned = plan(segment("LTX: extend len=25", A, sequence=sequence(end=1100)))[0]
-    assert "25 frames lie past the end of the sequence." in planned.notes
+    assert "The take runs 25 frames past the end of the sequence." in planned.notes
 
 
 def test_extend_past_the_media_says_how_many_frames_are_held():
@@ -326,7 +326,7 @@ def test_generate_needs_the_sequences_picture_size():
 
 def test_generate_past_the_sequence_is_said():
     planned = plan(segment("LTX: generate len=5", at=98, sequence=sequence(end=100)))[0]
-    assert planned.notes == ("3 frames lie past the end of the sequence.",)
+    assert planned.notes == ("The take runs 3 frames past the end of the sequence.",)
 
 
 # every verb

@@ -78,6 +78,10 @@ def test_bridge_is_named_after_both_and_stays_short():
     assert len(name.encode()) <= 160
 
 
+def test_name_fits_a_file_system_that_counts_bytes():
+    assert safe_name("東" * 100) == "東" * 53
+
+
 def test_generated_shot_is_named_after_its_place():
     assert shot("LTX: generate len=4", at=90061) == "Reel_1_01000211"
     ntsc = FrameRate.parse("29.97")

@@ -196,7 +196,7 @@ def test_plain_media_need_no_notes_and_reading_notes_are_kept():
 @pytest.mark.parametrize(
     ("count", "source_in", "say"),
     [
-        (149, 50, "1 frames past the last picture of a.mov"),
+        (149, 50, "uses 1 frame past the last picture of a.mov"),
         (200, -3, "3 frames before the first picture"),
         (50, -3, "3 frames before the first and 47 frames past the last"),
     ],
