@@ -6,6 +6,7 @@ becomes `UnavailableError` with reason SIDECAR_UNREACHABLE. The table of codes s
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -275,19 +276,23 @@ class BridgeClient:
         )
         if record_range is not None:
             request.record_range.CopyFrom(wire.range_to_proto(record_range))
-        frame = bytearray()
+        picture = np.empty(0, np.uint8)
+        filled = 0
         for chunk in self._stream(self._jobs.FetchFrames, request):
             with _receiving():
                 raster = wire.raster_from_proto(chunk.raster, at="raster")
             shape = (raster.height_px, raster.width_px, 4)
-            if chunk.offset_bytes != len(frame) or chunk.frame_size_bytes != 2 * np.prod(shape):
+            if filled == 0:
+                picture = np.empty(2 * math.prod(shape), np.uint8)
+            end = filled + len(chunk.pixels)
+            sizes_agree = chunk.frame_size_bytes == picture.size and filled < end <= picture.size
+            if chunk.offset_bytes != filled or not sizes_agree:
                 raise InternalError("The sidecar sent a frame with a hole in it; fetch it again.")
-            frame += chunk.pixels
-            if len(frame) == chunk.frame_size_bytes:
-                picture = np.frombuffer(bytes(frame), dtype="<u2").reshape(shape)
-                yield chunk.record_frame, picture.astype(np.uint16)
-                frame.clear()
-        if frame:
+            picture[filled:end] = np.frombuffer(chunk.pixels, np.uint8)
+            filled = end % picture.size
+            if filled == 0:
+                yield chunk.record_frame, picture.view("<u2").reshape(shape)
+        if filled:
             raise InternalError("The sidecar stopped inside a frame; fetch it again.")
 
     def _watch_once(self, job_id: str, after_revision: int) -> Iterator[Job]:

@@ -118,7 +118,7 @@ def request_from_proto(
         keep_handles=message.keep_handles,
         raster=raster_from_proto(message.raster, at=f"{at}.raster"),
         colour=colour_from_proto(message.colour, at=f"{at}.colour"),
-        start_frame=message.timecode_start_frame,
+        start_frame=at_least(message.timecode_start_frame, 0, at=f"{at}.timecode_start_frame"),
         drop_frame=message.drop_frame,
         reel=text(message.reel, at=f"{at}.reel"),
         spec=_read_spec(message, rate, at=at),

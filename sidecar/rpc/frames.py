@@ -117,7 +117,10 @@ def _pixels(picture_at: Callable[[int], Picture], frame: int, layout: pb.PixelLa
     deep = layout == pb.PIXEL_LAYOUT_RGBA16
     white, kind = (65535, "<u2") if deep else (255, "u1")
     rgba = np.full((*rgb.shape[:2], 4), white, dtype=kind)
-    rgba[..., :3] = np.clip(np.rint(rgb * np.float32(white)), 0, white)
+    scaled = rgb * np.float32(white)
+    np.rint(scaled, out=scaled)
+    np.clip(scaled, 0, white, out=scaled)
+    rgba[..., :3] = scaled
     return rgba.tobytes()
 
 

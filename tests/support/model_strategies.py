@@ -107,7 +107,7 @@ def requests(draw) -> GenerationRequest:
             keep_handles=st.booleans(),
             raster=rasters,
             colour=colours,
-            start_frame=st.integers(-INT64, INT64),
+            start_frame=sizes,
             drop_frame=st.booleans() if rate.drop_frame_capable else st.just(False),
             reel=words,
             spec=specs(rate),

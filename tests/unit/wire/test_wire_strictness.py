@@ -51,6 +51,7 @@ def _set(path, value):
         ("request.output.codec", _set("output.codec", 99)),
         ("request.head_handle_frames", _set("head_handle_frames", -1)),
         ("request.tail_handle_frames", _set("tail_handle_frames", -1)),
+        ("request.timecode_start_frame", _set("timecode_start_frame", -1)),
         ("request.drop_frame", _set("drop_frame", True)),
         ("request.quality", _set("quality", 3)),
         ("request.shot", _unset("shot")),
