@@ -31,6 +31,7 @@ _START_WITHIN_S = 10.0
 _BUSY_WITHIN_S = 60.0
 _POLL_S = 0.05
 _PROBE_TIMEOUT_S = 2.0
+_TOKEN_ATTEMPTS = 5
 _LAST_WORDS_BYTES = 2000
 
 
@@ -54,6 +55,7 @@ def sidecar_for(
 
     Raises:
         NotAllowedError: The running sidecar may not enter one of the extra roots.
+        NotAuthenticatedError: The running sidecar does not know the token in the state folder.
         UnavailableError: The child did not start in time; the message has its last words.
         ConflictError: Another command's sidecar holds the state folder and did not end in time.
     """
@@ -87,19 +89,38 @@ def sidecar_for(
 
 
 def running_sidecar(settings: Settings) -> Discovery | None:
-    """The sidecar that serves the settings' state folder now, or None."""
-    discovery = read_discovery(settings.state_dir)
-    if discovery is None or not _serving(discovery.endpoint(settings.state_dir)):
-        return None
-    return discovery
+    """The sidecar that serves the settings' state folder now, or None.
+
+    Raises:
+        NotAuthenticatedError: One serves there, and the token in the folder is not its own.
+    """
+    for attempt in range(_TOKEN_ATTEMPTS):
+        discovery = read_discovery(settings.state_dir)
+        if discovery is None:
+            return None
+        try:
+            return discovery if _answers(discovery.endpoint(settings.state_dir)) else None
+        except NotAuthenticatedError:
+            # Every start makes a new token; it may have been read just before.
+            if attempt + 1 == _TOKEN_ATTEMPTS:
+                raise
+            time.sleep(_POLL_S * 4)
+    return None
 
 
-def _serving(endpoint: Endpoint) -> bool:
+def _answers(endpoint: Endpoint) -> bool:
     with BridgeClient(endpoint, timeout_s=_PROBE_TIMEOUT_S) as client:
         try:
             return client.serving()
-        except (NotAuthenticatedError, UnavailableError):
-            return False  # it is being started or stopped, or the port is somebody else's by now
+        except UnavailableError:
+            return False  # it is being started or stopped
+
+
+def _serving(endpoint: Endpoint) -> bool:
+    try:
+        return _answers(endpoint)
+    except NotAuthenticatedError:
+        return False  # the child has not written its token yet
 
 
 class _LostRaceError(ConflictError):

@@ -6,16 +6,15 @@ Exit codes: 0 all done, 1 some request failed, 2 bad input or usage, 3 no sideca
 from __future__ import annotations
 
 import importlib
-import logging
 import sys
+import tempfile
+import traceback
 from enum import IntEnum
 from typing import Final, NoReturn
 
 import click
 
 from interchange.errors import BridgeError, InternalError, NotAuthenticatedError, UnavailableError
-
-_log = logging.getLogger(__name__)
 
 _COMMANDS: Final = {
     "demo": "ltxbridge.cli.demo:demo",
@@ -96,10 +95,9 @@ def run(arguments: list[str]) -> int:
         click.echo(f"ltxbridge: {error.message}", err=True)
         return exit_code_of(error)
     except Exception as error:  # noqa: BLE001 - the last line of defence; no traceback reaches a user
-        _log.debug("Unexpected failure", exc_info=True)
         click.echo(
             f"ltxbridge: a fault of ours ({type(error).__name__}: {error}). Nothing was overwritten. "
-            "Please report it; LTXBRIDGE_LOG_LEVEL=DEBUG shows the details.",
+            f"Please report it with {_file_details(error)}.",
             err=True,
         )
         return ExitCode.REQUEST_FAILED
@@ -113,6 +111,16 @@ def exit_code_of(error: BridgeError) -> ExitCode:
     if isinstance(error, InternalError):
         return ExitCode.REQUEST_FAILED
     return ExitCode.BAD_INPUT
+
+
+def _file_details(error: Exception) -> str:
+    """Write the traceback to a file of its own and say where; a terminal is no place for it."""
+    details = "".join(traceback.format_exception(error))
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="ltxbridge-fault-", suffix=".txt", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(details)
+    return file.name
 
 
 def _stopped() -> int:

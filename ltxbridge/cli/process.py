@@ -68,9 +68,21 @@ def process(
 
 
 def process_all(
-    timelines: Sequence[Path], settings: Settings, choices: TakeChoices, *, quiet: bool
+    timelines: Sequence[Path],
+    settings: Settings,
+    choices: TakeChoices,
+    *,
+    quiet: bool,
+    filesystem: FileSystem | None = None,
 ) -> Iterator[tuple[Path, Delivery | BridgeError]]:
     """Process timelines one after another; one that cannot be read stops no other.
+
+    Args:
+        timelines: Files or bundles.
+        settings: This machine's.
+        choices: What the command line said about takes.
+        quiet: Print nothing.
+        filesystem: The facade all writing goes through.
 
     Yields:
         Each timeline with its delivery, or with why there is none.
@@ -79,7 +91,7 @@ def process_all(
         UnavailableError: There is no sidecar.
         NotAuthenticatedError: It does not know our token.
     """
-    filesystem = FileSystem()
+    filesystem = filesystem or FileSystem()
     roots = {path.absolute().parent for path in timelines}
     roots |= {choices.folder_for(path) for path in timelines} | set(settings.media_roots)
     for path in timelines:

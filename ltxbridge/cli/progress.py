@@ -25,7 +25,7 @@ class JobDisplay:
             TextColumn("{task.fields[phase]}", markup=False),
             TimeRemainingColumn(),
             console=Console(file=sys.stderr),
-            transient=not sys.stderr.isatty(),
+            disable=not sys.stderr.isatty(),
         )
         self._tasks: dict[tuple[str, int], TaskID] = {}
 

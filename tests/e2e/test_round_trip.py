@@ -8,14 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from support.command import ltxbridge
 from support.cutting_room import HANDLES, TAG_A, write_edit
 from support.numbered import read_movie_numbers
 
@@ -32,28 +30,6 @@ RATES = [
     pytest.param(FrameRate(60000, 1001), False, id="59.94"),
     pytest.param(FrameRate(120000, 1001), False, id="119.88"),
 ]
-
-
-def ltxbridge(
-    *arguments: str | Path, folder: Path, expect: int = 0
-) -> subprocess.CompletedProcess[str]:
-    """Run the installed command with state of its own."""
-    program = Path(sys.executable).with_name("ltxbridge")
-    done = subprocess.run(
-        [program, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=240,
-        check=False,
-        env=os.environ
-        | {
-            "LTXBRIDGE_STATE_DIR": str(folder / "state"),
-            "LTXBRIDGE_RUNTIME_DIR": str(folder / "run"),
-        },
-    )
-    assert done.returncode == expect, f"exit {done.returncode}\n{done.stdout}\n{done.stderr}"
-    assert "Traceback" not in done.stdout + done.stderr
-    return done
 
 
 def digest(path: Path) -> str:
