@@ -145,6 +145,8 @@ class Lane:
         return lambda store: store.succeed(job_id, take)
 
     async def _make(self, claim: Claim) -> Take:
+        # A run that was stopped between making a take and noting it left files under the same names.
+        await self._sweep(claim, keep=claim.draft)
         if claim.draft is not None:
             try:
                 return await self._publish(claim.draft)

@@ -12,7 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from interchange.errors import BridgeError, InternalError, InvalidInputError, NotFoundError, Reason
+from interchange.errors import (
+    BridgeError,
+    InternalError,
+    InvalidInputError,
+    NotFoundError,
+    Reason,
+    StoppedError,
+)
 from interchange.model.directive import AudioPolicy
 from interchange.model.job import Progress
 from interchange.model.request import (
@@ -157,6 +164,7 @@ def run_stages(
     request, filesystem = order.request, stages.filesystem
     unsigned, signed, manifest = order.part("unsigned"), order.part("mov"), order.part("c2pa")
     try:
+        report(Progress("decoding"))
         digests = _checked_digests(request, stages)
         filesystem.make_folder(order.folder)
         sound = _encode(
@@ -165,6 +173,7 @@ def run_stages(
         _check_unchanged(request)
         report(Progress("encoding", 1, 1, _GENERATED))
         stages.check_take(unsigned, request, sound)
+        _stop_if(cancelled)
         report(Progress("signing", 0, 1, _CHECKED))
         notes = stages.sign(
             unsigned, signed=signed, manifest=manifest, order=order, engine=engine, digests=digests
@@ -205,6 +214,7 @@ def _encode(
         pictures = engine.generate(job, progress=meter.engine, cancelled=cancelled)
         writer = opened.enter_context(stages.open_take(path, request, shape))
         for frame in _frames(request, spans, pictures):
+            _stop_if(cancelled)
             writer.write(frame)
             meter.frame()
         if sound is not None:
@@ -235,6 +245,11 @@ def _frames(
         )
     for record_frame in tail.frames:
         yield spans[-1].native(record_frame)
+
+
+def _stop_if(cancelled: CancelCheck) -> None:
+    if cancelled():
+        raise StoppedError("Stopped.")
 
 
 class _Meter:

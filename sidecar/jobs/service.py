@@ -20,7 +20,7 @@ from sidecar.jobs.admission import Admission, Paths, PlanGeometry
 from sidecar.jobs.desk import Desk
 from sidecar.jobs.lane import Lane
 from sidecar.jobs.lock import FolderLock
-from sidecar.jobs.publisher import published, sweep, withdraw
+from sidecar.jobs.publisher import publish, published, sweep, withdraw
 from sidecar.jobs.serialise import fingerprint
 from sidecar.jobs.store import Claim, JobStore
 from sidecar.jobs.work import highest_version_in
@@ -274,26 +274,24 @@ class JobService:
         )
 
     async def _recover(self, orphan: Claim) -> None:
-        job_id, draft = orphan.job.job_id, orphan.draft
-        take = await asyncio.to_thread(self._found, orphan)
-        keep = draft if orphan.job.state is JobState.RUNNING and take is None else None
-        await asyncio.to_thread(
-            sweep, orphan.order.folder, job_id, filesystem=self._filesystem, keep=keep
-        )
+        job_id = orphan.job.job_id
+        take = await asyncio.to_thread(self._finish, orphan)
+        await asyncio.to_thread(sweep, orphan.order.folder, job_id, filesystem=self._filesystem)
         job = await self._desk.change(lambda store: store.adopt(job_id, take))
         _LOG.info("job %s was left by another boot; now %s", job_id, job.state)
 
-    def _found(self, orphan: Claim) -> Take | None:
+    def _finish(self, orphan: Claim) -> Take | None:
+        """Finish what a crash interrupted between verifying a take and noting that it is published."""
         if orphan.draft is None:
             return None
         try:
-            if published(orphan.draft, filesystem=self._filesystem):
-                self._filesystem.fsync_folder(orphan.order.folder)
-                return orphan.draft.take
-            if orphan.job.state is JobState.CANCELLING:
-                withdraw(orphan.draft, filesystem=self._filesystem)
+            if orphan.job.state is JobState.RUNNING or published(
+                orphan.draft, filesystem=self._filesystem
+            ):
+                return publish(orphan.draft, filesystem=self._filesystem)
         except BridgeError as error:
-            _LOG.warning("job %s: its take cannot be read: %s", orphan.job.job_id, error)
+            _LOG.warning("job %s: its take is not published: %s", orphan.job.job_id, error)
+        withdraw(orphan.draft, filesystem=self._filesystem)
         return None
 
     async def _close(self) -> None:

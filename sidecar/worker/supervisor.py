@@ -32,6 +32,7 @@ from sidecar.worker.messages import (
 _LOG = logging.getLogger(__name__)
 
 _LOG_CHUNK_BYTES = 1 << 16
+_NOT_NEEDED = "is no longer needed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,7 +247,7 @@ class _Process:
                 self._process.kill()
 
     async def end(self) -> None:
-        self.kill("is no longer needed")
+        self.kill(_NOT_NEEDED)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _listen(self) -> None:
@@ -311,7 +312,8 @@ class _Process:
             how = f"crashed with signal {-exit_code}"
         else:
             how = f"ended by itself with code {exit_code}"
-        _LOG.warning("worker for %s %s", self._engine, how)
+        level = logging.INFO if how == _NOT_NEEDED else logging.WARNING
+        _LOG.log(level, "worker for %s %s", self._engine, how)
         return UnavailableError(
             f"The {self._engine} engine's process {how}. The sidecar's log says more; try a shorter "
             "range, a smaller picture or another engine.",
