@@ -89,7 +89,7 @@ class Scene:
 
 
 def ridge(raster: Raster) -> Scene:
-    """Dawn over mountains, a bird gliding through; the camera pans slowly to the right."""
+    """Dawn over mountains, a balloon drifting; the camera pans slowly to the right."""
     size = _Size(raster)
     haze, near = (0.93, 0.72, 0.55), (0.10, 0.15, 0.20)
     layers = [size.sky((0.36, 0.50, 0.66), (0.98, 0.80, 0.60), sun=(0.66, 0.47, 0.055))]
@@ -101,13 +101,10 @@ def ridge(raster: Raster) -> Scene:
             size.hills(colour, base=base, height=height, speed=speed, seed=11 + index, haze=haze)
         )
 
-    def bird(picture: Image, progress: float) -> None:
-        x = 0.10 + 0.72 * progress
-        y = 0.36 - 0.10 * math.sin(math.pi * progress) + 0.012 * math.sin(9 * progress)
-        flap = math.sin(2 * math.pi * 5 * progress)
-        _bird(picture, x=x, y=y, span=0.05, flap=flap)
+    def balloon(picture: Image, progress: float) -> None:
+        _balloon(picture, x=0.30 + 0.15 * progress, y=0.34 - 0.05 * math.sin(2.2 * progress))
 
-    return Scene(tuple(layers), bird, subject_depth=3, travel=0.38, grain_seed=1)
+    return Scene(tuple(layers), balloon, subject_depth=3, travel=0.38, grain_seed=1)
 
 
 def lake(raster: Raster) -> Scene:
@@ -218,20 +215,18 @@ class _Size:
         return _Layer(np.ascontiguousarray(image), alpha, speed)
 
     def arches(self, colour: Colour, *, top: float, speed: float) -> _Layer:
-        mask = np.zeros((self.height, self.width), np.float32)
+        mask = np.zeros((self.height, self.width), np.uint8)
         deck, pitch = round(top * self.height), round(0.235 * self.height)
         foot = self.height
-        cv2.rectangle(mask, (0, deck), (self.width, foot), 1.0, -1)
+        cv2.rectangle(mask, (0, deck), (self.width, foot), 255, -1)
         pier = round(0.05 * self.height)
         for left in range(0, self.width, pitch):
             radius = (pitch - pier) // 2
             centre = (left + pier + radius, deck + round(0.055 * self.height) + radius)
-            cv2.circle(mask, centre, radius, 0.0, -1, cv2.LINE_AA)
-            cv2.rectangle(
-                mask, (centre[0] - radius, centre[1]), (centre[0] + radius, foot), 0.0, -1
-            )
+            cv2.circle(mask, centre, radius, 0, -1, cv2.LINE_AA)
+            cv2.rectangle(mask, (centre[0] - radius, centre[1]), (centre[0] + radius, foot), 0, -1)
         shade = np.linspace(1.25, 0.8, self.height, dtype=np.float32)[:, None, None]
-        alpha = mask[..., None]
+        alpha = mask[..., None].astype(np.float32) / np.float32(255)
         return _Layer(
             np.ascontiguousarray(np.asarray(colour, np.float32) * shade * alpha), alpha, speed
         )
@@ -291,26 +286,50 @@ def _mix(first: Colour, second: Colour, share: float) -> Colour:
 def _fill(picture: Image, points: list[tuple[float, float]], colour: Colour) -> None:
     """Fill a polygon given in shares of the picture's width and height."""
     height, width = picture.shape[:2]
-    scale = 1 << _SUBPIXEL_BITS
-    corners = np.array([(x * width * scale, y * height * scale) for x, y in points])
-    cv2.fillPoly(picture, [corners.round().astype(np.int32)], colour, cv2.LINE_AA, _SUBPIXEL_BITS)
+    corners = np.array([(x * width, y * height) for x, y in points])
+    left, top = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 1, 0)
+    right, bottom = np.ceil(corners.max(axis=0)).astype(int) + 2
+    part = picture[top:bottom, left:right]
+    if not part.size:
+        return
+    # OpenCV smooths edges in 8-bit pictures only, so the polygon is drawn as a mask.
+    mask = np.zeros(part.shape[:2], np.uint8)
+    shifted = ((corners - (left, top)) * (1 << _SUBPIXEL_BITS)).round().astype(np.int32)
+    cv2.fillPoly(mask, [shifted], 255, cv2.LINE_AA, _SUBPIXEL_BITS)
+    cover = mask[..., None].astype(np.float32) / np.float32(255)
+    part *= 1 - cover
+    part += cover * np.asarray(colour, np.float32)
 
 
-def _bird(picture: Image, *, x: float, y: float, span: float, flap: float) -> None:
-    colour = (0.10, 0.10, 0.13)
-    tip, wrist = y - 0.045 * flap - 0.008, y - 0.040 - 0.012 * flap
+def _balloon(picture: Image, *, x: float, y: float) -> None:
+    """A striped balloon of an eighth of the picture's height across, lit from the right."""
+    aspect = picture.shape[0] / picture.shape[1]
+    radius = 0.115
+    bands = 9
+    for band in range(bands):
+        # Gores are meridians of a sphere, seen from the side; below the equator they run to the mouth.
+        edges = [math.sin(math.pi * (share / bands - 0.5)) for share in (band, band + 1)]
+        rim = []
+        for edge, downwards in ((edges[0], True), (edges[1], False)):
+            angles = range(0, 181, 9) if downwards else range(180, -1, -9)
+            for angle in angles:
+                height = -math.cos(math.radians(angle))
+                narrow = math.sin(math.radians(angle))
+                if height > 0:
+                    height *= 1.25
+                    narrow = 0.16 + 0.84 * narrow
+                rim.append((x + edge * narrow * radius * aspect, y + height * radius))
+        light = 0.72 + 0.36 * (band / (bands - 1))
+        colour = (0.80, 0.26, 0.18) if band % 2 else (0.95, 0.88, 0.74)
+        _fill(picture, rim, (colour[0] * light, colour[1] * light, colour[2] * light))
+    mouth, basket = y + 1.25 * radius, y + 1.58 * radius
     for side in (-1, 1):
-        _fill(
-            picture,
-            [(x, y), (x + side * span * 0.5, wrist), (x + side * span, tip),
-             (x + side * span * 0.45, wrist + 0.022), (x, y + 0.018)],
-            colour,
-        )  # fmt: skip
-    _fill(
-        picture,
-        [(x - 0.008, y), (x + 0.008, y), (x + 0.004, y + 0.05), (x - 0.004, y + 0.05)],
-        colour,
-    )
+        edge = x + side * 0.016 * aspect
+        _fill(picture, [(edge - 0.0008, mouth), (edge + 0.0008, mouth), (edge + 0.0008, basket),
+                        (edge - 0.0008, basket)], (0.16, 0.12, 0.10))  # fmt: skip
+    _fill(picture, [(x - 0.022 * aspect, basket), (x + 0.022 * aspect, basket),
+                    (x + 0.018 * aspect, basket + 0.034), (x - 0.018 * aspect, basket + 0.034)],
+          (0.26, 0.17, 0.11))  # fmt: skip
 
 
 def _boat(picture: Image, *, x: float, y: float, length: float) -> None:
