@@ -39,6 +39,15 @@ class Originals:
             self._facts[link.url] = probe_media(self._policy.source(link.url))
         return self._facts[link.url]
 
+    def path_of(self, path_text: str) -> str:
+        """The file that `image=`, `audio_file=` or `matte=` names.
+
+        Raises:
+            NotAllowedError: It is outside the roots.
+            NotFoundError: It is not there.
+        """
+        return str(self._policy.source(path_text))
+
     def facts_by_path(self, path: str) -> MediaFacts:
         """The facts of a file that was probed before, by its resolved path."""
         return next(facts for facts in self._facts.values() if facts.path == path)

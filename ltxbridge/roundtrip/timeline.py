@@ -63,7 +63,11 @@ def plan_timeline(
     take that has no place to go.
     """
     plan = plan_reading(
-        timeline.reading, facts_of=originals.facts_of, engines=engines, options=options
+        timeline.reading,
+        facts_of=originals.facts_of,
+        engines=engines,
+        options=options,
+        path_of=originals.path_of,
     )
     provisional = [
         placement(planned, provisional_take(planned), url=_provisional_url(planned))
