@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Collection, Mapping
 from functools import partial
 from pathlib import Path
 
-from interchange.errors import BridgeError, InvalidInputError
+from interchange.errors import BridgeError, InvalidInputError, NotFoundError, Reason
 from interchange.geometry import plan_geometry
 from interchange.model.engine import EngineLimits
 from interchange.model.job import EngineStatus, Job, JobState, Progress
@@ -96,6 +96,7 @@ class JobService:
             await self._desk.open()
             for orphan in await self._desk.ask(JobStore.orphans):
                 await self._recover(orphan)
+            await self._refuse_stranded()
         except BaseException:
             await self._close()
             raise
@@ -279,6 +280,19 @@ class JobService:
         await asyncio.to_thread(sweep, orphan.order.folder, job_id, filesystem=self._filesystem)
         job = await self._desk.change(lambda store: store.adopt(job_id, take))
         _LOG.info("job %s was left by another boot; now %s", job_id, job.state)
+
+    async def _refuse_stranded(self) -> None:
+        """End jobs whose engine this sidecar no longer has; nobody would ever claim them."""
+        for engine in await self._desk.ask(JobStore.waiting_lanes) - self._lanes.keys():
+            error = NotFoundError(
+                f"The engine {engine} is not installed any more. Install it or use another one.",
+                reason=Reason.ENGINE_NOT_FOUND,
+                metadata={"engine": engine},
+            )
+            while claim := await self._desk.ask(partial(JobStore.claim, lane=engine)):
+                await self._desk.change(
+                    partial(JobStore.fail, job_id=claim.job.job_id, error=error)
+                )
 
     def _finish(self, orphan: Claim) -> Take | None:
         """Finish what a crash interrupted between verifying a take and noting that it is published."""

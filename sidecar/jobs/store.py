@@ -193,6 +193,14 @@ class JobStore:
         following = rows[size - 1]["sequence"] if len(rows) > size else None
         return tuple(_job(row) for row in rows[:size]), following
 
+    def waiting_lanes(self) -> frozenset[str]:
+        """Engines for which jobs wait."""
+        with translated(self._path):
+            rows = self._connection.execute(
+                "SELECT DISTINCT lane FROM job WHERE state = ?", (JobState.QUEUED,)
+            ).fetchall()
+        return frozenset(row["lane"] for row in rows)
+
     def claim(self, lane: str) -> Claim | None:
         """Take the lease of the next job of an engine: highest priority, then oldest."""
         with self._transaction() as connection:

@@ -304,9 +304,7 @@ class _Process:
     def _death(self, exit_code: int) -> UnavailableError:
         if self._killed_because:
             how = self._killed_because
-        elif exit_code == -signal.SIGTERM or (
-            sys.platform != "win32" and exit_code == -signal.SIGKILL
-        ):
+        elif sys.platform != "win32" and exit_code == -signal.SIGKILL:
             how = "was killed by the system, most likely because memory ran out"
         elif exit_code < 0:
             how = f"crashed with signal {-exit_code}"

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.broken_engines import ALL_LIMITS
 from support.faulty_filesystem import FaultyFileSystem
 from support.job_cases import ended, hidden, make_service, media_request, reached, running, visible
 
@@ -382,3 +383,17 @@ def test_a_fault_that_passes_in_the_store_delays_an_outcome_only(tmp_path, monke
         return await ended(service, await service.create(media_request(tmp_path)))
 
     assert in_service(tmp_path, scenario).state is JobState.SUCCEEDED
+
+
+def test_jobs_of_an_engine_that_was_uninstalled_end_with_the_reason(tmp_path):
+    async def scenario():
+        async with running(make_service(tmp_path)) as service:
+            blocker = await service.create(media_request(tmp_path, engine="slow", seed=400))
+            await reached(service, blocker, lambda job: job.state is JobState.RUNNING)
+            waiting = await service.create(media_request(tmp_path, engine="slow"))
+        fewer = {name: limits for name, limits in ALL_LIMITS.items() if name != "slow"}
+        async with running(make_service(tmp_path, limits=fewer)) as service:
+            return [await service.get(job.job_id) for job in (blocker, waiting)]
+
+    for job in asyncio.run(scenario()):
+        assert (job.state, job.error.reason) == (JobState.FAILED, Reason.ENGINE_NOT_FOUND)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from fractions import Fraction
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.model_examples import example_geometry, example_request
 from support.model_strategies import bridge_errors, requests, takes
@@ -116,6 +116,7 @@ def test_what_cannot_be_stored_exactly_is_not_stored():
         dump(Progress(fraction=float("nan")))
 
 
+@settings(max_examples=25)
 @given(requests(), requests())
 def test_fingerprints_tell_requests_apart(one, other):
     assert (fingerprint(one) == fingerprint(other)) == (one == other)
