@@ -16,6 +16,7 @@ from interchange.timebase import FrameRate, parse_timecode
 from sidecar.media.container import damaged, media_status, open_media, picture_stream, unsupported
 from sidecar.media.frame_index import index_frames
 from sidecar.media.pixels import LAYOUTS
+from sidecar.media.timecode_track import timecode_rate
 
 _FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _FIRST_INTERLACED_ORDER = 2  # AVFieldOrder: 0 unknown, 1 progressive, above that interlaced
@@ -51,7 +52,7 @@ def probe_media(path: Path) -> MediaFacts:
         if layout is None:
             raise unsupported(path, f"its pixel layout {first.format.name} is not one we read")
         rotation = _clockwise_rotation(first, path)
-        start_frame, drop_frame = _start_timecode(container, stream, index.rate)
+        start_frame, drop_frame = _start_timecode(container, stream, index.rate, path)
         return MediaFacts(
             path=str(path.resolve()),
             frame_rate=index.rate,
@@ -130,18 +131,25 @@ def _upright_raster(stream: VideoStream, first: av.VideoFrame, rotation: int) ->
 
 
 def _start_timecode(
-    container: InputContainer, stream: VideoStream, rate: FrameRate
+    container: InputContainer, stream: VideoStream, rate: FrameRate, path: Path
 ) -> tuple[int | None, bool]:
     """The file's start timecode in frames of its own rate; (None, False) where it has none."""
+    counted_at, frames_each = rate, 1
+    if "mov" in container.format.name:
+        track_rate = timecode_rate(path)
+        if track_rate is not None and rate.nominal % track_rate.nominal == 0:
+            counted_at, frames_each = track_rate, rate.nominal // track_rate.nominal
     tracks = [track.metadata for track in container.streams.data]
     for metadata in (*tracks, stream.metadata, container.metadata):
         text = metadata.get("timecode")
         if text is None:
             continue
         try:
-            return parse_timecode(text, rate)
+            frame, drop_frame = parse_timecode(text, counted_at)
         except InvalidInputError:
             continue  # a label this rate does not have counts something else
+        # Drop-frame leaves out the same moments at 29.97 and its multiples.
+        return frame * frames_each, drop_frame
     return None, False
 
 

@@ -1,6 +1,7 @@
 """Every frame read by its number is the right picture: the numbers are in the pixels."""
 
 import random
+import struct
 import subprocess
 from fractions import Fraction
 
@@ -252,6 +253,24 @@ def test_probe_tells_timecode_reel_tags_and_sound(tmp_path):
         path.stat().st_size,
         path.stat().st_mtime_ns,
     )
+
+
+def test_probe_timecode_at_half_the_picture_rate_is_scaled(tmp_path):
+    """Cameras put 29.97 timecode on 59.94 pictures: label :05 is picture 10 of its second."""
+    path = write_numbered_movie(
+        tmp_path / "clip.mov",
+        rate=FrameRate(60000, 1001),
+        count=3,
+        size=SIZE,
+        codec="prores",
+        start_timecode="00:00:10:05",
+    )
+    assert probe_media(path).start_frame == 605
+    content = path.read_bytes()
+    entry = content.rindex(b"tmcd" + bytes(7) + b"\x01")
+    halved = struct.pack(">IIB", 30000, 1001, 30)
+    path.write_bytes(content[: entry + 20] + halved + content[entry + 29 :])
+    assert probe_media(path).start_frame == 1210
 
 
 def test_probe_without_timecode_says_so(tmp_path):
