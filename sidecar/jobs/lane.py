@@ -20,7 +20,8 @@ from sidecar.filesystem import FileSystem
 from sidecar.jobs.admission import check_disk, check_places
 from sidecar.jobs.desk import Desk
 from sidecar.jobs.publisher import publish, sweep
-from sidecar.jobs.store import Claim, JobStore
+from sidecar.jobs.rows import Claim
+from sidecar.jobs.store import JobStore
 from sidecar.jobs.work import TakeDraft
 from sidecar.worker.supervisor import WorkerSupervisor
 

@@ -11,10 +11,8 @@ import sqlite3
 import uuid
 from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
 from interchange.errors import (
     BridgeError,
@@ -29,33 +27,17 @@ from interchange.model.engine import PlannedGeometry
 from interchange.model.job import Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
+from sidecar.jobs.rows import Claim, claim_of, job_of
 from sidecar.jobs.schema import open_database, transaction, translated
-from sidecar.jobs.serialise import dump, load
+from sidecar.jobs.serialise import dump
 from sidecar.jobs.states import check_transition
-from sidecar.jobs.work import TakeDraft, WorkOrder, take_name
+from sidecar.jobs.work import TakeDraft
 
 MAX_ATTEMPTS = 3
 """Times a job is started before one that kills its worker every time is given up."""
 
 # Progress is not fsynced, so a power cut may lose revisions that watchers have seen; jump past them.
 _REVISIONS_LOST_AT_MOST = 10_000
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A job whose lease is ours.
-
-    Args:
-        job: Snapshot, running.
-        order: What the worker gets.
-        draft: A verified take an earlier boot had ready to publish, None where it must be made.
-    """
-
-    job: Job
-    order: WorkOrder
-    draft: TakeDraft | None
 
 
 class JobStore:
@@ -98,7 +80,7 @@ class JobStore:
                 reason=Reason.REQUEST_ID_REUSED,
                 metadata={"request_id": request_id, "job_id": row["job_id"]},
             )
-        return _job(row)
+        return job_of(row)
 
     def create(
         self,
@@ -158,7 +140,7 @@ class JobStore:
                     self._now().isoformat(),
                 ),
             ).fetchone()  # fmt: skip
-            return _job(row)
+            return job_of(row)
 
     def get(self, job_id: str) -> Job:
         """One job.
@@ -167,7 +149,7 @@ class JobStore:
             NotFoundError: There is none with this id.
         """
         with translated(self._path):
-            return _job(self._row(job_id))
+            return job_of(self._row(job_id))
 
     def page(
         self, *, states: Collection[JobState], before: int | None, size: int
@@ -191,7 +173,7 @@ class JobStore:
                 (*wanted, before, before, size + 1),
             ).fetchall()
         following = rows[size - 1]["sequence"] if len(rows) > size else None
-        return tuple(_job(row) for row in rows[:size]), following
+        return tuple(job_of(row) for row in rows[:size]), following
 
     def waiting_lanes(self) -> frozenset[str]:
         """Engines for which jobs wait."""
@@ -220,7 +202,7 @@ class JobStore:
             ).fetchone()  # fmt: skip
         if row is None:
             return None
-        return _claim(row)
+        return claim_of(row)
 
     def record_progress(self, job_id: str, progress: Progress) -> Job:
         """Note how far a leased job is. Survives a crash of ours, but is not worth an fsync."""
@@ -285,7 +267,7 @@ class JobStore:
                 case JobState.RUNNING:
                     return self._move(row, JobState.CANCELLING)
                 case _:
-                    return _job(row)
+                    return job_of(row)
 
     def delete(self, job_id: str) -> None:
         """Forget a job that has ended.
@@ -311,7 +293,7 @@ class JobStore:
                 "SELECT * FROM job WHERE state IN (?, ?) AND lease_owner IS NOT ? ORDER BY sequence",
                 (JobState.RUNNING, JobState.CANCELLING, self._owner),
             ).fetchall()
-        return tuple(_claim(row) for row in rows)
+        return tuple(claim_of(row) for row in rows)
 
     def adopt(self, job_id: str, take: Take | None) -> Job:
         """Settle an orphan.
@@ -357,7 +339,7 @@ class JobStore:
             f"UPDATE job SET {assignments}, revision = revision + 1 WHERE job_id = ? RETURNING *",  # noqa: S608 - our own names
             (*columns.values(), job_id),
         ).fetchone()
-        return _job(row)
+        return job_of(row)
 
     def _row(self, job_id: str) -> sqlite3.Row:
         row: sqlite3.Row | None = self._connection.execute(
@@ -383,42 +365,3 @@ class JobStore:
 
     def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
         return transaction(self._connection, self._path)
-
-
-def _optional(kind: type[_T], text: str | None) -> _T | None:
-    return None if text is None else load(kind, text)
-
-
-def _time(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _claim(row: sqlite3.Row) -> Claim:
-    job = _job(row)
-    order = WorkOrder(
-        job_id=job.job_id,
-        attempt=job.attempts,
-        take_name=take_name(row["shot"], row["version"]),
-        request=job.request,
-        geometry=job.geometry,
-    )
-    return Claim(job, order, _optional(TakeDraft, row["draft"]))
-
-
-def _job(row: sqlite3.Row) -> Job:
-    return Job(
-        job_id=row["job_id"],
-        request_id=row["request_id"] or "",
-        state=JobState(row["state"]),
-        revision=row["revision"],
-        priority=row["priority"],
-        request=load(GenerationRequest, row["request"]),
-        geometry=load(PlannedGeometry, row["geometry"]),
-        progress=load(Progress, row["progress"]),
-        take=_optional(Take, row["take"]),
-        error=_optional(BridgeError, row["error"]),
-        attempts=row["attempts"],
-        created=_time(row["created"]),
-        started=_time(row["started"]),
-        ended=_time(row["ended"]),
-    )
