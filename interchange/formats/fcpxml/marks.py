@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from fractions import Fraction
@@ -86,6 +86,12 @@ class MarkReader:
                     self.segments += reader.segments_of(mark, directive)
             except BridgeError as error:
                 self.problems.append(Problem("", reader.describe(mark), mark.text, error))
+
+    def skip_marks_of(self, elements: Iterable[Element]) -> bool:
+        """Count marks as dealt with; returns whether one of them is meant for us."""
+        marks = [element for element in elements if element.tag in MARK_TAGS]
+        self.seen.update(element.index for element in marks)
+        return any(names_us(mark.get(key)) for mark in marks for key in ("value", "note"))
 
     def report_stray(self, elements: list[Element]) -> None:
         """Turn marks on things that stand on no timeline into problems, so that none is lost silently."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from interchange.errors import BridgeError
 from interchange.formats.fcpxml.document import FcpxmlDocument
-from interchange.formats.fcpxml.marks import MarkReader, names_us
+from interchange.formats.fcpxml.marks import MarkReader
 from interchange.formats.fcpxml.timeline import Timelines, sequence_name
 from interchange.model.segment import Problem, Reading, SequenceFacts
 
@@ -32,13 +32,9 @@ def read_timelines(timelines: Timelines) -> Reading:
             sequences.append(timeline.facts)
         except BridgeError as error:
             # One broken sequence is no reason to lose the others, nor to lose its marks silently.
-            if any(
-                names_us(each.get("value") or each.get("note"))
-                for each in document.xml.subtree(element)
-            ):
-                marks.problems.append(
-                    Problem("", f"sequence {sequence_name(element)!r}", "", error)
-                )
+            if marks.skip_marks_of(document.xml.subtree(element)):
+                where = f"sequence {sequence_name(element)!r}"
+                marks.problems.append(Problem("", where, "", error))
             continue
         marks.read_timeline(timeline)
     marks.report_stray(document.xml.elements)
