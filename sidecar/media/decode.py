@@ -17,12 +17,11 @@ from interchange.timebase import FrameRate, TimeRange
 from sidecar.media.container import damaged, open_media, picture_stream, unsupported
 from sidecar.media.frame_index import FrameIndex, index_frames
 from sidecar.media.frames import NativeFrame
-from sidecar.media.pixels import LAYOUTS, read_planes
+from sidecar.media.pixels import LAYOUTS, read_planes, read_tags
 
 _WINDOW_BYTES = 256 << 20
 _SHORTEST_WINDOW = 4
 _LONGEST_WINDOW = 48
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
 class FrameReader:
@@ -209,14 +208,7 @@ class FrameReader:
             raise unsupported(
                 self._path, f"its pixel layout {frame.format.name} is not one we read"
             )
-        tags = self._colour or ColourTags(
-            primaries=int(frame.color_primaries),
-            transfer=int(frame.color_trc),
-            matrix=int(frame.colorspace),
-            full_range=layout.full_range
-            or int(frame.color_range) == _FULL_RANGE
-            or layout.chroma == "rgb",
-        )
+        tags = self._colour or read_tags(frame, layout)
         native = NativeFrame(
             planes=read_planes(frame, layout),
             chroma=layout.chroma,

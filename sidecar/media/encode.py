@@ -18,11 +18,17 @@ from av.audio.stream import AudioStream
 from av.container import OutputContainer
 from av.video.stream import VideoStream
 
-from interchange.errors import BridgeError, ExhaustedError, InternalError, Reason, UnsupportedError
+from interchange.errors import BridgeError, ExhaustedError, InternalError, Reason
 from interchange.model.media import ColourTags, Raster
 from interchange.model.request import Codec
 from interchange.timebase import FrameRate, format_timecode
 from sidecar.media.colour import from_rgb, to_layout
+from sidecar.media.delivery import (
+    DELIVERY_LAYOUTS,
+    DeliveryLayout,
+    refuse_unfit,
+    sayable_colour,
+)
 from sidecar.media.frames import NativeFrame, TakeFrame
 from sidecar.media.pixels import write_planes
 from sidecar.media.rounding import round_half_up
@@ -32,8 +38,6 @@ _BUFFER_BYTES = 1 << 20
 _SOUND_BLOCK = 4096
 _LIMITED_RANGE = 1  # AVCOL_RANGE_MPEG
 _MUXER_BITEXACT = 0x0400  # AVFMT_FLAG_BITEXACT: no dates, no encoder version
-_DNXHR_LEAST_PX = (256, 120)
-_BT709_MATRIX = 1
 
 
 class FileSystem(Protocol):
@@ -86,45 +90,10 @@ class EncodeSpec:
         """How the codec stores pictures."""
         return DELIVERY_LAYOUTS[self.codec]
 
-
-@dataclass(frozen=True, slots=True)
-class DeliveryLayout:
-    """How a delivery codec is driven.
-
-    Args:
-        encoder: FFmpeg's encoder.
-        decoder: The codec's name when read back.
-        pixel_format: FFmpeg's planar pixel format.
-        chroma: Its subsampling.
-        bit_depth: Its bits per component.
-        read_bit_depth: Bits its decoder gives back, which pads ProRes 4444 to 12.
-        options: Encoder options.
-    """
-
-    encoder: str
-    decoder: str
-    pixel_format: str
-    chroma: str
-    bit_depth: int
-    read_bit_depth: int
-    options: tuple[tuple[str, str], ...]
-
-
-DELIVERY_LAYOUTS = {
-    Codec.PRORES_422_HQ: DeliveryLayout(
-        "prores", "prores", "yuv422p10le", "422", 10, 10, (("profile", "3"),)
-    ),
-    Codec.PRORES_4444: DeliveryLayout(
-        "prores", "prores", "yuv444p10le", "444", 10, 12, (("profile", "4"),)
-    ),
-    Codec.DNXHR_HQX: DeliveryLayout(
-        "dnxhd", "dnxhd", "yuv422p10le", "422", 10, 10, (("profile", "dnxhr_hqx"),)
-    ),
-    # For review and for anything that cannot read the others: plays everywhere, visually lossless.
-    Codec.H264: DeliveryLayout(
-        "libx264", "h264", "yuv420p", "420", 8, 8, (("preset", "medium"), ("crf", "12"))
-    ),
-}
+    @property
+    def delivered_colour(self) -> ColourTags:
+        """The tags the file will have when it is read back: what its codec can say of `colour`."""
+        return sayable_colour(self.colour, self.codec)
 
 
 class TakeWriter:
@@ -191,9 +160,10 @@ class TakeWriter:
             native.planes, self._spec.layout.pixel_format, bit_depth=native.bit_depth
         )
         # On the frame as well as on the stream: ProRes takes its header from the frame.
-        picture.color_primaries = self._spec.colour.primaries
-        picture.color_trc = self._spec.colour.transfer
-        picture.colorspace = self._spec.colour.matrix
+        colour = self._spec.delivered_colour
+        picture.color_primaries = colour.primaries
+        picture.color_trc = colour.transfer
+        picture.colorspace = colour.matrix
         picture.color_range = _LIMITED_RANGE
         picture.pts = self._frames
         picture.time_base = self._spec.frame_rate.frame_duration
@@ -230,7 +200,7 @@ class TakeWriter:
 
     def _add_video(self, container: OutputContainer) -> VideoStream:
         spec, layout = self._spec, self._spec.layout
-        _refuse_unfit(spec)
+        refuse_unfit(spec.raster, spec.colour, spec.codec)
         video = container.add_stream(layout.encoder, rate=spec.frame_rate.fraction)
         if not isinstance(video, VideoStream):
             raise InternalError(f"{layout.encoder} is no picture encoder.")
@@ -242,7 +212,7 @@ class TakeWriter:
         context.sample_aspect_ratio = spec.raster.pixel_aspect
         context.color_primaries = spec.colour.primaries
         context.color_trc = spec.colour.transfer
-        context.colorspace = spec.colour.matrix
+        context.colorspace = spec.delivered_colour.matrix
         context.color_range = _LIMITED_RANGE
         context.flags |= int(av.codec.context.Flags.bitexact)
         context.thread_type = "AUTO"
@@ -268,9 +238,7 @@ class TakeWriter:
 
     def _delivered(self, frame: TakeFrame) -> NativeFrame:
         layout = self._spec.layout
-        colour = ColourTags(
-            self._spec.colour.primaries, self._spec.colour.transfer, self._spec.colour.matrix
-        )
+        colour = self._spec.delivered_colour
         if isinstance(frame, NativeFrame):
             native = to_layout(
                 frame, chroma=layout.chroma, bit_depth=layout.bit_depth, colour=colour
@@ -351,24 +319,4 @@ class TakeWriter:
         return InternalError(
             f"Encoding {self._path.name} as {self._spec.codec} failed: {error}",
             metadata={"path": str(self._path)},
-        )
-
-
-def _refuse_unfit(spec: EncodeSpec) -> None:
-    """Refuse what a codec cannot hold before anything is generated for it."""
-    raster, codec = spec.raster, spec.codec
-    what = ""
-    if codec is Codec.H264 and (raster.width_px % 2 or raster.height_px % 2):
-        what = f"pictures of {raster}; it needs an even width and height"
-    if codec is Codec.DNXHR_HQX:
-        if raster.width_px < _DNXHR_LEAST_PX[0] or raster.height_px < _DNXHR_LEAST_PX[1]:
-            what = f"pictures of {raster}; it starts at {_DNXHR_LEAST_PX[0]}x{_DNXHR_LEAST_PX[1]}"
-        elif spec.colour.matrix != _BT709_MATRIX:
-            # FFmpeg's encoder writes BT.709 into every DNxHR header, whatever the container says.
-            what = "this colour; the encoder labels every picture BT.709"
-    if what:
-        raise UnsupportedError(
-            f"{codec} cannot hold {what}. Choose --codec prores422hq.",
-            reason=Reason.TARGET_UNSUPPORTED,
-            metadata={"codec": str(codec), "raster": str(raster)},
         )

@@ -12,7 +12,11 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
+from interchange.model.media import ColourTags
 from sidecar.media.frames import Plane
+
+_UNSPECIFIED = 2
+_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,24 @@ def _layouts() -> dict[str, PixelLayout]:
 
 LAYOUTS = _layouts()
 """Pixel formats by FFmpeg's name."""
+
+
+def read_tags(frame: av.VideoFrame, layout: PixelLayout) -> ColourTags:
+    """Colour tags of a decoded frame as it states them; reserved codes count as unspecified.
+
+    Args:
+        frame: A decoded frame.
+        layout: Its layout in `LAYOUTS`.
+    """
+    matrix = int(frame.colorspace)
+    is_rgb = layout.chroma == "rgb"
+    return ColourTags(
+        primaries=int(frame.color_primaries) or _UNSPECIFIED,
+        transfer=int(frame.color_trc) or _UNSPECIFIED,
+        # 0 is R'G'B' itself; on luma and chroma planes it can only mean "not said", as ProRes does.
+        matrix=matrix if is_rgb else matrix or _UNSPECIFIED,
+        full_range=is_rgb or layout.full_range or int(frame.color_range) == _FULL_RANGE,
+    )
 
 
 def read_planes(frame: av.VideoFrame, layout: PixelLayout) -> tuple[Plane, ...]:

@@ -11,14 +11,13 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
-from interchange.model.media import AudioTrack, ColourTags, MediaFacts, Raster
+from interchange.model.media import AudioTrack, MediaFacts, Raster
 from interchange.timebase import FrameRate, parse_timecode
 from sidecar.media.container import damaged, media_status, open_media, picture_stream, unsupported
 from sidecar.media.frame_index import index_frames
-from sidecar.media.pixels import LAYOUTS
+from sidecar.media.pixels import LAYOUTS, read_tags
 from sidecar.media.timecode_track import timecode_rate
 
-_FULL_RANGE = 2  # AVCOL_RANGE_JPEG
 _FIRST_INTERLACED_ORDER = 2  # AVFieldOrder: 0 unknown, 1 progressive, above that interlaced
 
 
@@ -61,14 +60,7 @@ def probe_media(path: Path) -> MediaFacts:
             start_frame=start_frame,
             drop_frame=drop_frame,
             reel=_reel(container),
-            colour=ColourTags(
-                primaries=int(first.color_primaries),
-                transfer=int(first.color_trc),
-                matrix=int(first.colorspace),
-                full_range=layout.full_range
-                or int(first.color_range) == _FULL_RANGE
-                or layout.chroma == "rgb",
-            ),
+            colour=read_tags(first, layout),
             bit_depth=layout.bit_depth,
             chroma=layout.chroma,
             has_alpha=layout.has_alpha,

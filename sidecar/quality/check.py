@@ -109,11 +109,7 @@ def _differences(facts: MediaFacts, spec: EncodeSpec) -> Iterator[str]:
         "codec": (facts.codec, spec.layout.decoder),
         "bits": (facts.bit_depth, spec.layout.read_bit_depth),
         "chroma": (facts.chroma, spec.layout.chroma),
-        "colour": (
-            (facts.colour.primaries, facts.colour.transfer, facts.colour.matrix),
-            (spec.colour.primaries, spec.colour.transfer, spec.colour.matrix),
-        ),
-        "full range": (facts.colour.full_range, False),
+        "colour": (facts.colour, spec.delivered_colour),
         "sound": (
             tuple((track.channels, track.sample_rate_hz) for track in facts.audio),
             () if spec.sound is None else (spec.sound,),

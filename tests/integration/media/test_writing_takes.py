@@ -1,5 +1,6 @@
 """A written take read back: every frame, the rate, timecode, reel, tags and every sample of sound."""
 
+import dataclasses
 import errno
 import hashlib
 import subprocess
@@ -98,6 +99,39 @@ def test_colour_tags_are_in_the_pictures_and_in_the_container(tmp_path, codec):
     at = content.index(b"colr")
     assert content[at + 4 : at + 14] == b"nclc" + bytes((0, 9, 0, 16, 0, 9))
     assert check_take(path, spec(codec=codec, colour=colour)).passed
+
+
+@pytest.mark.parametrize("codec", [Codec.PRORES_422_HQ, Codec.PRORES_4444, Codec.H264])
+@pytest.mark.parametrize(
+    ("field", "codes"),
+    [
+        ("primaries", (1, 4, 5, 6, 7, 9, 11, 12, 22)),
+        ("transfer", (1, 4, 6, 8, 13, 14, 15, 16, 18)),
+        ("matrix", (1, 4, 5, 6, 7, 9)),
+    ],
+)
+def test_every_colour_a_camera_writes_passes_the_check(tmp_path, codec, field, codes):
+    """A code the codec cannot name must not fail a take after it was generated."""
+    for code in codes:
+        wanted = spec(codec=codec, count=1, colour=dataclasses.replace(BT709, **{field: code}))
+        report = check_take(write(tmp_path / f"{code}.mov", wanted), wanted)
+        assert report.problems == ()
+    assert spec(colour=ColourTags(5, 6, 5)).delivered_colour == ColourTags(5, 1, 6)
+
+
+def test_kept_pal_pictures_keep_their_codes_under_the_other_name_of_their_matrix(tmp_path):
+    planes = tuple(
+        np.full((216, width), code, np.uint16)
+        for width, code in ((384, 500), (192, 300), (192, 700))
+    )
+    frame = NativeFrame(planes, "422", 10, ColourTags(5, 6, 5))
+    path = tmp_path / "take.mov"
+    wanted = spec(count=1, colour=ColourTags(5, 6, 5))
+    with TakeWriter(path, wanted, filesystem=FileSystem()) as writer:
+        writer.write(frame)
+    with FrameReader(path) as reader:
+        again = reader.frame(0)
+    assert [int(np.median(plane)) for plane in again.planes] == [500, 300, 700]
 
 
 @pytest.mark.program("ffprobe")
