@@ -68,7 +68,7 @@ class Card:
 
     @property
     def _margin(self) -> int:
-        return round(self.request.raster.width_px * 0.075)
+        return round(self.request.raster.width_px * 0.05)
 
     @property
     def _column(self) -> int:

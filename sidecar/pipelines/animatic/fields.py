@@ -62,6 +62,14 @@ def blur(field: NDArray[np.float32], sigma: float) -> NDArray[np.float32]:
     return as_field(cv2.GaussianBlur(field, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
 
 
+def median(field: VectorField) -> VectorField:
+    """Replace each value by the middle one of 5 x 5: specks and blurred seams go, edges stay."""
+    channels = [
+        cv2.medianBlur(np.ascontiguousarray(field[..., i]), 5) for i in range(field.shape[2])
+    ]
+    return as_field(np.dstack(channels))
+
+
 def splat(
     values: VectorField, displacement: VectorField, weight: Field
 ) -> tuple[VectorField, Field]:

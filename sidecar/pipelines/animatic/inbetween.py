@@ -16,6 +16,7 @@ from sidecar.pipelines.animatic.fields import (
     blur,
     fill,
     grid,
+    median,
     remap,
     resize,
     splat,
@@ -38,8 +39,8 @@ class Inbetween:
         size: The grid the motion is on.
         from_first: Paths of the first picture's pixels.
         from_second: Paths of the second picture's pixels, told from moment 0 as well.
-        first_trust: How far the first picture's paths are to be trusted.
-        second_trust: Likewise the second's.
+        first_cover: [h, w] how strongly the first picture's pixels cover others where they land.
+        second_cover: Likewise the second's.
     """
 
     first: Picture
@@ -47,8 +48,8 @@ class Inbetween:
     size: WorkingSize
     from_first: Paths
     from_second: Paths
-    first_trust: Field
-    second_trust: Field
+    first_cover: Field
+    second_cover: Field
 
     @classmethod
     def plan(
@@ -73,8 +74,8 @@ class Inbetween:
             plan_paths(
                 -match.backward, leaving=leaving, arriving=arriving, interval=interval, at_end=True
             ),
-            match.forward_trust,
-            match.backward_trust,
+            match.forward_cover,
+            match.backward_cover,
         )
 
     def picture(self, moment: float) -> Picture:
@@ -92,12 +93,12 @@ class Inbetween:
         second_way = self.from_second.travelled(moment) - self.from_second.way
         both_1 = np.dstack((-first_way, self.from_first.way - first_way))
         both_2 = np.dstack((-second_way - self.from_second.way, -second_way))
-        sum_1, weight_1 = splat(both_1, first_way, _precedence(self.first_trust))
-        sum_2, weight_2 = splat(both_2, second_way, _precedence(self.second_trust))
+        sum_1, weight_1 = splat(both_1, first_way, self.first_cover)
+        sum_2, weight_2 = splat(both_2, second_way, self.second_cover)
         near_1, near_2 = np.float32(1 - moment), np.float32(moment)
         weight = near_1 * weight_1 + near_2 * weight_2
         ways = fill(near_1 * sum_1 + near_2 * sum_2, weight)
-        ways = blur(ways, 0.7)
+        ways = blur(median(ways), 0.5)
         seen_1 = near_1 * (blur(weight_1, 0.7) + 1e-4) * self._inside(ways[..., :2])
         seen_2 = near_2 * (blur(weight_2, 0.7) + 1e-4) * self._inside(ways[..., 2:])
         share = as_field(seen_2 / (seen_1 + seen_2 + 1e-9))
@@ -110,14 +111,6 @@ class Inbetween:
         margin_x = np.minimum(at[..., 0], width - 1 - at[..., 0])
         margin_y = np.minimum(at[..., 1], height - 1 - at[..., 1])
         return as_field(np.clip(np.minimum(margin_x, margin_y) / 3 + 1, 1e-3, 1))
-
-
-def _precedence(trust: Field) -> Field:
-    """Where two surfaces land on one pixel the well matched one covers the other.
-
-    What lies in front is seen in both pictures, what gets hidden is not.
-    """
-    return as_field(0.01 + np.square(trust))
 
 
 def warp(picture: Picture, way: VectorField, *, size: WorkingSize) -> Picture:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+import cv2
 import numpy as np
 
-from sidecar.pipelines.animatic.fields import Field, VectorField, blur, fill, grid, sample
-from sidecar.pipelines.animatic.flow import Proxy, measure_flow
+from sidecar.pipelines.animatic.alignment import fit_affine
+from sidecar.pipelines.animatic.fields import Field, VectorField, as_field, blur, fill, grid, sample
+from sidecar.pipelines.animatic.flow import Expectation, Proxy, global_flow, measure_flow
 
-_STEADINESS: Final = 2.0  # how strongly a change of speed must show before it is believed
+_STEADINESS: Final = 0.3  # how strongly a change of speed must show before it is believed
 _WAYWARDNESS: Final = 1.5  # how far, in lengths of the whole way, a tangent may depart from it
 
 
@@ -50,6 +52,31 @@ def measure_velocity(context: list[Proxy], *, time_step: int) -> Velocity:
     trust: Field = np.exp(-worst / (2 * allowed)).astype(np.float32)
     mended = fill(velocity * trust[..., None], trust)
     return Velocity(blur(mended, 1.5), trust)
+
+
+def expect(
+    leaving: Velocity | None, arriving: Velocity | None, *, interval: int
+) -> Expectation | None:
+    """Say where everything goes over an interval of frames if it keeps its speed; None where that is not known."""
+    if leaving is None or arriving is None:
+        return None
+    there, back = np.float32(interval), np.float32(-interval)
+    return Expectation(
+        leaving.flow * there,
+        arriving.flow * back,
+        _departure(leaving) * there,
+        _departure(arriving) * back,
+    )
+
+
+def _departure(velocity: Velocity) -> VectorField:
+    """What moves on top of the motion of the picture as a whole, a frame; 0 where that is not sure."""
+    height, width = velocity.trust.shape
+    whole = fit_affine(velocity.flow, velocity.trust)
+    departure = velocity.flow - global_flow(whole, height=height, width=width)
+    # Away from edges only: there flow mixes the two surfaces' motions.
+    sure = cv2.erode((velocity.trust > 0.6).astype(np.uint8), np.ones((9, 9), np.uint8))
+    return as_field(departure * sure[..., None])
 
 
 @dataclass(frozen=True, slots=True)

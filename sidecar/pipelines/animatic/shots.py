@@ -26,7 +26,7 @@ from sidecar.pipelines.animatic.flow import (
 )
 from sidecar.pipelines.animatic.inbetween import Inbetween
 from sidecar.pipelines.animatic.limits import LIMITS
-from sidecar.pipelines.animatic.motion import measure_velocity
+from sidecar.pipelines.animatic.motion import expect, measure_velocity
 from sidecar.pipelines.animatic.transition import Transition
 from sidecar.pipelines.base import EngineJob, Picture, SourcePictures
 
@@ -146,13 +146,15 @@ def _join(job: EngineJob, before: _Side, after: _Side, checkpoint: Checkpoint) -
     del pictures_before, pictures_after
     interval = after.edge_frame - before.edge_frame
     checkpoint()
-    match = correspond(context_before[0], context_after[0])
+    leaving = measure_velocity(context_before, time_step=-1) if len(before.frames) > 1 else None
+    checkpoint()
+    arriving = measure_velocity(context_after, time_step=+1) if len(after.frames) > 1 else None
+    checkpoint()
+    expected = expect(leaving, arriving, interval=interval)
+    match = correspond(context_before[0], context_after[0], expected=expected)
     checkpoint()
     between: Inbetween | Transition
     if match.agreement >= _LEAST_AGREEMENT:
-        leaving = measure_velocity(context_before, time_step=-1) if len(before.frames) > 1 else None
-        checkpoint()
-        arriving = measure_velocity(context_after, time_step=+1) if len(after.frames) > 1 else None
         between = Inbetween.plan(
             first,
             second,
