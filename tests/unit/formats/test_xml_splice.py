@@ -56,8 +56,8 @@ def test_attribute_span_is_not_fooled_by_other_values() -> None:
 
 
 def test_attribute_span_of_a_missing_attribute_is_our_fault() -> None:
+    index = XmlIndex(b"<a lanes='1'/>")
     with pytest.raises(InternalError):
-        index = XmlIndex(b"<a lanes='1'/>")
         index.attribute_span(index.root, "lane")
 
 
@@ -146,7 +146,7 @@ def test_quoted_attribute_reads_back_or_is_refused(value: str) -> None:
     try:
         quoted = quote_attribute(value)
     except InvalidInputError:
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"XML compatible"):
             etree.Element("a").set("x", value)
         return
     read = XmlIndex(f"<a x={quoted}/>".encode()).root.attributes["x"]
