@@ -13,13 +13,16 @@ import hashlib
 import unicodedata
 from dataclasses import dataclass
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from interchange.model.segment import SequenceFacts
 from interchange.timebase import TimeRange, format_timecode
 from ltxbridge.report.values import DeliveryReport, RequestReport, RequestState, Still
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
 
 _LONGEST_TEXT = 4000
 _HARMLESS = (
@@ -59,6 +62,22 @@ def render_html(report: DeliveryReport) -> str:
     Raises:
         ValueError: A still is not a PNG file.
     """
+    environment = _environment()
+    style = environment.get_template("page.css").render()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    return environment.get_template("page.html").render(
+        report=report,
+        style=Markup(style),  # noqa: S704 - our own file, without a variable in it
+        style_digest=digest,
+        overviews=_overviews(report.requests),
+        state=RequestState,
+    )
+
+
+def _environment() -> Environment:
+    # `plan` imports this room's values and must not wait for a template engine.
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # noqa: PLC0415
+
     environment = Environment(
         loader=PackageLoader("ltxbridge.report"),
         autoescape=True,
@@ -74,15 +93,7 @@ def render_html(report: DeliveryReport) -> str:
         "thousands": lambda number: f"{number:,}".replace(",", "\N{THIN SPACE}"),
         "timecode": _timecode,
     }
-    style = environment.get_template("page.css").render()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return environment.get_template("page.html").render(
-        report=report,
-        style=Markup(style),  # noqa: S704 - our own file, without a variable in it
-        style_digest=digest,
-        overviews=_overviews(report.requests),
-        state=RequestState,
-    )
+    return environment
 
 
 def _visible(value: object) -> object:
