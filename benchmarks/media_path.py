@@ -156,7 +156,8 @@ def write_results(pairs: list[tuple[Cost, Cost]], frames: int) -> None:
         f"| ffmpeg command line | {each['theirs']['wall_s']} | {each['theirs']['cpu_s']} |\n"
         f"| ratio (median of {len(pairs)} pairs) | {ratio['wall_s']} | {ratio['cpu_s']} |\n\n"
         f"{hardware}; load {document['load_average'][0]} at the end; PyAV {av.__version__} (libavcodec "
-        f"{document['libavcodec']}); {document['ffmpeg']}; {frames} frames.\n"
+        f"{document['libavcodec']}); {document['ffmpeg']}; {frames} frames. With a load above the number of CPUs "
+        "the CPU time is the figure to trust: wall time then measures the neighbours.\n"
     )
     print((RESULTS / "media_path.md").read_text())
 
