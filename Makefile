@@ -14,7 +14,7 @@ PYTEST_ARGS ?= -n auto --maxprocesses 8 --dist worksteal
 export PYTHONSAFEPATH := 1
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint check proto format clean
+.PHONY: help demo test lint lint-style lint-types lint-layers lint-contract check proto format clean
 
 help:
 	@echo "make demo    make a small project, run it, and say where the delivery is"
@@ -29,11 +29,19 @@ demo: $(VENV)/.base
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-lint: $(VENV)/.check
+lint: lint-style lint-types lint-layers lint-contract
+
+lint-style: $(VENV)/.check
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+
+lint-types: $(VENV)/.check
 	$(BIN)/mypy
+
+lint-layers: $(VENV)/.check
 	$(BIN)/lint-imports
+
+lint-contract: $(VENV)/.check
 	$(BIN)/python tools/proto.py lint
 	$(BIN)/python tools/proto.py drift
 
