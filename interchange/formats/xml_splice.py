@@ -50,13 +50,14 @@ class Element:
         tag: Element name.
         attributes: Attribute values, entities resolved.
         parent: The element around it, None for the root.
+        child_list: Its children, None where it has none, as most have: lists are not free.
         index: Place in document order; the root is 0.
         stop: Index of the first element after its subtree.
         start: Byte offset of the `<` of its start tag.
         closing: Byte offset where the parser saw it end: of its end tag, or after `<a/>`.
     """
 
-    __slots__ = ("_children", "attributes", "closing", "index", "parent", "start", "stop", "tag")
+    __slots__ = ("attributes", "child_list", "closing", "index", "parent", "start", "stop", "tag")
 
     def __init__(
         self, tag: str, attributes: dict[str, str], parent: Element | None, index: int, start: int
@@ -64,7 +65,7 @@ class Element:
         self.tag = tag
         self.attributes = attributes
         self.parent = parent
-        self._children: list[Element] | None = None
+        self.child_list: list[Element] | None = None
         self.index = index
         self.start = start
         self.stop = 0
@@ -73,14 +74,7 @@ class Element:
     @property
     def children(self) -> Sequence[Element]:
         """Child elements in order."""
-        return self._children or ()
-
-    def append(self, child: Element) -> None:
-        """Add a child; only the index does that. Most elements have none, and lists are not free."""
-        if self._children is None:
-            self._children = [child]
-        else:
-            self._children.append(child)
+        return self.child_list or ()
 
     def get(self, name: str) -> str | None:
         """The attribute's value, None where it is not written."""
@@ -216,7 +210,11 @@ class XmlIndex:
             if stack:
                 parent = stack[-1]
                 element = Element(tag, attributes, parent, count, parser.CurrentByteIndex)
-                parent.append(element)
+                siblings = parent.child_list
+                if siblings is None:
+                    parent.child_list = [element]
+                else:
+                    siblings.append(element)
                 if count >= MAX_ELEMENTS or len(stack) >= MAX_DEPTH:
                     _refuse_size(count)
             else:

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from interchange.errors import BridgeError
+from interchange.formats.fcpxml.document import predefined_rate
 from interchange.formats.fcpxml.times import conform_scale, parse_time
 from interchange.formats.xml_splice import Element, XmlIndex
 from interchange.timebase import FrameRate
@@ -50,13 +51,19 @@ class Place(NamedTuple):
 
 
 class Reread:
-    """A document and where its items stand, worked out in one pass over the elements in order."""
+    """A document and where its items stand, worked out in one pass over the elements in order.
 
-    def __init__(self, xml: XmlIndex) -> None:
+    Args:
+        xml: The document.
+        times: Times read so far, by how they are written; may be shared between documents.
+    """
+
+    def __init__(self, xml: XmlIndex, times: dict[str, Fraction]) -> None:
         self.xml = xml
-        self._times: dict[str, Fraction] = {}
+        self._times = times
         self.by_id: dict[str, Element] = {}
-        for element in self.xml.elements:
+        resources = self.xml.root.find("resources")
+        for element in resources.children if resources is not None else ():
             identifier = element.attributes.get("id")
             if identifier is not None:
                 self.by_id.setdefault(identifier, element)
@@ -164,8 +171,12 @@ class Reread:
     def frame_rate(self, sequence: int) -> FrameRate | None:
         """The rate of a sequence, by its element index."""
         form = self.by_id.get(self.xml.elements[sequence].attributes.get("format", ""))
-        duration = None if form is None else self.time(form, "frameDuration")
-        return None if duration is None else FrameRate.from_frame_duration(duration)
+        if form is None:
+            return None
+        duration = self.time(form, "frameDuration")
+        if duration is None:
+            return predefined_rate(form.get("name"))
+        return FrameRate.from_frame_duration(duration)
 
     def connections(self) -> dict[int, list[Connected]]:
         """By sequence, everything on a lane: start, end, element index, lanes; by start."""

@@ -98,6 +98,30 @@ def test_bad_time_in_a_marked_sequence_is_a_problem_not_an_end() -> None:
     assert problem.error.reason is Reason.DOCUMENT_MALFORMED
 
 
+def test_final_cuts_own_formats_name_their_rate() -> None:
+    raw = Document(FrameRate(25), [Clip(50, marks=(RETAKE,))]).xml()
+    named = raw.replace(b'id="r1" frameDuration="1/25s"', b'id="r1" name="FFVideoFormat1080p25"')
+    assert read_fcpxml(named).segments[0].sequence.frame_rate == FrameRate(25)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "why"),
+    [
+        (b' frameDuration="1/25s"', b"", "frame rate"),
+        (b'lane="1"', b'lane="one"', "whole number"),
+        (b'duration="2s" format', b'duration="two" format', "not a time"),
+    ],
+)
+def test_sequence_that_cannot_be_placed_reports_its_marks(old: bytes, new: bytes, why: str) -> None:
+    connected = Clip(9, lane=1)
+    raw = Document(FrameRate(25), [Clip(50, marks=(RETAKE,), connected=(connected,))]).xml()
+    assert old in raw
+    reading = read_fcpxml(raw.replace(old, new))
+    (problem,) = reading.problems
+    assert why in str(problem.error)
+    assert reading.segments == ()
+
+
 def test_connected_clip_is_placed_in_its_hosts_own_time() -> None:
     rate = FrameRate(30000, 1001)
     connected = Clip(

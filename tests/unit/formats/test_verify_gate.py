@@ -135,6 +135,11 @@ def seconds(frame: int) -> bytes:
         (b"</asset>", b'</asset><effect id="e"/>', "nobody asked for"),
         (b"</asset>", b'</asset><format id="ltx9"/>', "not used"),
         (b"</asset>", b"</asset>surprise", "something else"),
+        (
+            b'srcEnable="video"/>',
+            b'srcEnable="video"><marker/></asset-clip>',
+            "more than the framing",
+        ),
     ],
 )
 def test_addition_other_than_asked_is_refused(old: bytes, new: bytes, why: str) -> None:
@@ -146,6 +151,19 @@ def test_take_too_few_or_too_many_is_refused() -> None:
     raw, patch, placements = case()
     assert "takes were to be added" in refused(raw, patch, [])
     assert "takes were to be added" in refused(raw, patch, placements * 2)
+
+
+def test_take_in_another_sequence_or_not_above_its_clip_is_refused() -> None:
+    raw, patch, (placement,) = case()
+    segment = placement.segment
+    assert segment.clip is not None
+    (change,) = patch.lane_changes
+    elsewhere = replace(segment, sequence=replace(segment.sequence, sequence_id="0"))
+    wrong = refused(raw, patch, [replace(placement, segment=elsewhere)])
+    assert "in its sequence" in wrong
+    raised = replace(segment, clip=replace(segment.clip, element_id=change.element_id))
+    wrong = refused(raw, patch, [replace(placement, segment=raised)])
+    assert "above its original" in wrong
 
 
 def test_lane_change_must_be_declared_and_upwards() -> None:
