@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from interchange.model.directive import AudioPolicy, Edge, JobKind
+from interchange.model.directive import AudioPolicy, Edge, JobKind, Quality
 from interchange.model.engine import PlannedGeometry
 from interchange.model.media import BT709, Raster
 from interchange.model.request import (
@@ -197,3 +197,8 @@ def without_slate(job: EngineJob) -> EngineJob:
     """The same job with clean pictures."""
     output = replace(job.request.output, slate=False)
     return replace(job, request=replace(job.request, output=output))
+
+
+def with_quality(job: EngineJob, quality: Quality) -> EngineJob:
+    """The same job as a draft or as the final."""
+    return replace(job, request=replace(job.request, quality=quality))

@@ -56,7 +56,7 @@ def fit_affine(flow: NDArray[np.float32], weight: NDArray[np.float32]) -> Affine
     for _ in range(8):
         weighted = basis * counts[:, None]
         # A little ridge on the linear part: little texture must not make a wild zoom.
-        normal = weighted.T @ basis + np.diag([0.02, 0.02, 1e-9]) * counts.sum()
+        normal = weighted.T @ basis + np.diag([5e-4, 5e-4, 1e-9]) * counts.sum()
         solution = np.linalg.solve(normal, weighted.T @ shift)
         error = np.linalg.norm(shift - basis @ solution, axis=1)
         scale = 1.5 * float(np.median(error)) + 0.05

@@ -37,7 +37,7 @@ def measure_velocity(context: list[Proxy], *, time_step: int) -> Velocity:
         time_step: -1 where the neighbours lie before the picture, +1 where they follow it.
     """
     times = time_step * np.arange(1, len(context), dtype=np.float64)
-    flows = np.stack([measure_flow(context[0], neighbour) for neighbour in context[1:]])
+    flows = np.stack(_neighbour_flows(context))
     # position(t) = v t + a t^2 / 2; the ridge on a keeps noise from becoming acceleration.
     basis = np.stack((times, np.square(times) / 2), axis=1)
     ridge = np.diag([0.0, _STEADINESS * float(np.square(times).sum())])
@@ -52,6 +52,15 @@ def measure_velocity(context: list[Proxy], *, time_step: int) -> Velocity:
     trust: Field = np.exp(-worst / (2 * allowed)).astype(np.float32)
     mended = fill(velocity * trust[..., None], trust)
     return Velocity(blur(mended, 1.5), trust)
+
+
+def _neighbour_flows(context: list[Proxy]) -> list[VectorField]:
+    """Flow from a picture to each neighbour; each starts from the nearer one's, carried on."""
+    flows = [measure_flow(context[0], context[1])]
+    for steps, neighbour in enumerate(context[2:], start=2):
+        start = flows[-1] * np.float32(steps / (steps - 1))
+        flows.append(measure_flow(context[0], neighbour, start=start))
+    return flows
 
 
 def expect(
