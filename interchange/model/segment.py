@@ -89,7 +89,8 @@ class Segment:
         segment_id: Stable within the document's content; goes into the request id.
         directive: What was asked.
         where: How the mark was made, in words: `marker`, `keyword range`, `clip name`, `note`.
-        mark_range: The mark, in record frames; one frame long where it has no duration of its own.
+        mark_range: The mark, in record frames: one frame for a marker; the whole clip or sequence where its
+            name or note is the mark.
         mark_has_length: Whether `mark_range` has a length the editor chose.
         clip: The clip the mark stands on, None on a gap or on the sequence itself.
         gap_range: The gap the mark stands in, in record frames.

@@ -236,12 +236,10 @@ def _marks(timeline: Timeline) -> Iterator[_Mark]:
 
 
 def _whole_clip_spot(timeline: Timeline, mark: _Mark) -> _Spot:
-    """The first frame of what a mark without a place of its own is on."""
+    """All of what a mark without a place of its own is on; its length is not one the editor chose."""
     if mark.item is None:
-        start = timeline.facts.record_range.start
-    else:
-        start = record_frames(mark.item, timeline).start
-    return _Spot(TimeRange(start, start + 1, timeline.rate))
+        return _Spot(timeline.facts.record_range)
+    return _Spot(record_frames(mark.item, timeline))
 
 
 def _spot(timeline: Timeline, facts: SequenceFacts, mark: _Mark) -> _Spot:

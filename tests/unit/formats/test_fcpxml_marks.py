@@ -79,10 +79,10 @@ def test_clip_name_and_note_mark_the_clip() -> None:
         Clip(50, name="LTX: regenerate seed=3"), Clip(20, note="LTX: extend len=9")
     )
     assert first.where == "clip name"
-    assert first.mark_range == TimeRange(0, 1, RATE)
+    assert first.mark_range == TimeRange(0, 50, RATE)
     assert not first.mark_has_length
     assert second.where == "note"
-    assert second.mark_range == TimeRange(50, 51, RATE)
+    assert second.mark_range == TimeRange(50, 70, RATE)
 
 
 def test_mark_on_a_gap_knows_the_gap_and_both_sides() -> None:
@@ -134,10 +134,11 @@ def test_selector_that_finds_nothing_is_a_problem() -> None:
     assert "no clip" in str(problem(Clip(20), note="LTX: retake clips=name:zzz").error).lower()
 
 
-def test_note_on_the_sequence_marks_its_first_frame() -> None:
+def test_note_on_the_sequence_marks_all_of_it() -> None:
     (segment,) = segments(Clip(20), note="LTX: generate len=24 prompt=sunrise")
     assert segment.clip is None
-    assert segment.mark_range == TimeRange(0, 1, RATE)
+    assert segment.mark_range == TimeRange(0, 20, RATE)
+    assert not segment.mark_has_length
 
 
 def test_bad_directive_is_a_problem_and_stops_nothing_else() -> None:

@@ -1,5 +1,7 @@
 """What each verb covers: the rules of the design, one by one, at 25 frames a second."""
 
+from dataclasses import replace
+
 import pytest
 from support.marked import HD, RATE, clip, engines, facts, plan, segment, sequence
 
@@ -143,6 +145,15 @@ def test_bridge_in_the_very_middle_goes_to_the_tail():
     before, after = clip("before", start=900), clip("after", start=1101)
     mark = segment("LTX: bridge len=10", odd, at=1050, previous=before, following=after)
     assert plan(mark)[0].request.spec.cut == 1101
+
+
+def test_bridge_by_the_clips_name_goes_to_the_tail():
+    named = replace(
+        segment("LTX: bridge len=10", A, previous=clip("before", start=900), following=B),
+        mark_range=A.record_range,
+        mark_has_length=False,
+    )
+    assert plan(named)[0].request.spec.cut == A.record_range.end
 
 
 def test_bridge_on_a_cut_needs_a_length():
