@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
-from sidecar.credentials.identity import load_or_create_identity
-
-
-def meet(folder: Path, start: Barrier, answers: multiprocessing.Queue[tuple[str, bool]]) -> None:
-    """Wait for the others, then ask for the identity."""
-    start.wait()
-    identity = load_or_create_identity(folder)
-    answers.put((identity.fingerprint, identity.is_new))
+from support.identity_racer import meet
 
 
 def test_racing_processes_agree_on_one_key(tmp_path: Path) -> None:
