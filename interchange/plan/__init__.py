@@ -8,6 +8,7 @@ planner     puts them together
 describe    a plan in timeline and source timecode, for people
 """
 
+from interchange.plan.coverage import place_of
 from interchange.plan.describe import TakeText, describe_take
 from interchange.plan.planner import plan_reading, plan_segment
 from interchange.plan.values import FactsOf, Plan, PlannedTake, PlanOptions
@@ -19,6 +20,7 @@ __all__ = [
     "PlannedTake",
     "TakeText",
     "describe_take",
+    "place_of",
     "plan_reading",
     "plan_segment",
 ]

@@ -65,6 +65,16 @@ def record_timecode(segment: Segment, record_frame: int) -> str:
     return format_timecode(record_frame, sequence.frame_rate, drop_frame=sequence.drop_frame)
 
 
+def place_of(segment: Segment) -> str:
+    """Where a mark is, in words: how it was made, on what, and when."""
+    at = record_timecode(segment, segment.mark_range.start)
+    if segment.clip is not None:
+        return f"{segment.where} on {segment.clip.name!r} at {at} in {segment.sequence.name!r}"
+    if segment.gap_range is not None:
+        return f"{segment.where} on a gap at {at} in {segment.sequence.name!r}"
+    return f"{segment.where} of {segment.sequence.name!r} at {at}"
+
+
 def _cover_retake(segment: Segment) -> Coverage:
     clip = _marked_clip(segment)
     length = _asked_length(segment)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from interchange.model.media import MediaFacts
 from interchange.model.request import SourceSpan
+from interchange.plan.coverage import place_of
 from interchange.plan.sources import source_timecode
 from interchange.plan.values import PlannedTake
 from interchange.timebase import TimeRange, format_timecode
@@ -21,7 +22,7 @@ class TakeText:
     Args:
         shot: Shot name; the file is `SHOT_LTX_vNNN`.
         kind: Verb.
-        where: Sequence, and how the mark was made.
+        where: How the mark was made, on what, and when.
         engine: Engine name.
         seed: Seed of this take.
         take: `1 of 3`.
@@ -68,7 +69,7 @@ def describe_take(planned: PlannedTake) -> TakeText:
     return TakeText(
         shot=request.shot,
         kind=str(request.kind),
-        where=f"{segment.sequence.name}, {segment.where}",
+        where=place_of(segment),
         engine=request.engine,
         seed=str(request.seed),
         take=f"{planned.take_number} of {segment.directive.takes}",

@@ -29,7 +29,7 @@ from interchange.model.request import (
     SourceSpan,
 )
 from interchange.model.segment import Problem, Reading, Segment
-from interchange.plan.coverage import Coverage, cover, record_timecode
+from interchange.plan.coverage import Coverage, cover, place_of
 from interchange.plan.naming import (
     clip_shot_name,
     pair_shot_name,
@@ -167,11 +167,9 @@ def plan_segment(
 
 
 def _problem(segment: Segment, error: BridgeError) -> Problem:
-    sequence, clip = segment.sequence, segment.clip
-    place = clip.name if clip is not None else sequence.name
     return Problem(
         segment_id=segment.segment_id,
-        where=f"{place} {record_timecode(segment, segment.mark_range.start)}",
+        where=place_of(segment),
         text=segment.directive.text,
         error=error,
     )

@@ -11,7 +11,7 @@ from interchange.formats.base import Patch
 from interchange.model.request import SourceSpan
 from interchange.model.segment import Problem
 from interchange.model.take import Take
-from interchange.plan import Plan
+from interchange.plan import Plan, place_of
 from interchange.timebase import TimeRange
 from ltxbridge.report import (
     CredentialState,
@@ -79,7 +79,7 @@ def _request_report(
         shot=request.shot if take is None else Path(take.path).stem,
         kind=request.kind,
         directive=segment.directive.text,
-        where=segment.where,
+        where=place_of(segment),
         state=_state(take, outcome.error),
         sequence=segment.sequence,
         record_range=request.record_range,

@@ -13,7 +13,7 @@ from interchange.model.directive import AudioPolicy, JobKind, Quality, StartFrom
 from interchange.model.engine import DigitalSourceType, EngineLimits
 from interchange.model.request import BridgeSpec, Codec, SourceSpan
 from interchange.model.segment import Problem, Reading
-from interchange.plan import Plan, PlannedTake, describe_take
+from interchange.plan import Plan, PlannedTake, describe_take, place_of
 from sidecar.filesystem import FileSystem
 from sidecar.media.encode import EncodeSpec, TakeWriter
 from sidecar.media.source import open_span
@@ -99,7 +99,7 @@ def export_plates(
             except BridgeError as error:
                 segment = planned.segment
                 problems.append(
-                    Problem(segment.segment_id, segment.where, segment.directive.text, error)
+                    Problem(segment.segment_id, place_of(segment), segment.directive.text, error)
                 )
     return plates, problems
 

@@ -13,8 +13,8 @@ from interchange.formats.registry import format_for
 from interchange.model.engine import EngineLimits
 from interchange.model.segment import Problem, Reading
 from interchange.model.take import Placement, Take
-from interchange.plan import Plan, PlannedTake, PlanOptions, plan_reading
-from interchange.timebase import TimeRange, format_timecode
+from interchange.plan import Plan, PlannedTake, PlanOptions, place_of, plan_reading
+from interchange.timebase import TimeRange
 from ltxbridge.roundtrip.originals import Originals
 
 
@@ -155,13 +155,9 @@ def _unplaceable(timeline: Timeline, placements: Sequence[Placement]) -> dict[in
 
 
 def _problem(planned: PlannedTake, error: BridgeError) -> Problem:
-    sequence = planned.segment.sequence
-    at = format_timecode(
-        planned.request.record_range.start, sequence.frame_rate, drop_frame=sequence.drop_frame
-    )
     return Problem(
         segment_id=planned.segment.segment_id,
-        where=f"{planned.request.shot} at {at}",
+        where=place_of(planned.segment),
         text=planned.segment.directive.text,
         error=error,
     )

@@ -22,7 +22,7 @@ def test_mark_that_cannot_be_met_stops_no_other():
     assert [take.request.kind for take in plan_.takes] == ["retake", "regenerate"]
     (problem,) = plan_.problems
     assert problem.segment_id == bad.segment_id
-    assert problem.where == "shot A 00:00:40:10"
+    assert problem.where == "marker on 'shot A' at 00:00:40:10 in 'Reel 1'"
     assert problem.text == "LTX: retake len=500"
     assert problem.error.reason is Reason.RANGE_INVALID
 
@@ -40,7 +40,7 @@ def test_missing_media_is_a_problem_of_that_mark():
 
 def test_problem_without_a_clip_names_the_sequence():
     (problem,) = planned(segment("LTX: retake", at=25)).problems
-    assert problem.where == "Reel 1 00:00:01:00"
+    assert problem.where == "marker of 'Reel 1' at 00:00:01:00"
 
 
 def test_problems_of_the_reader_are_passed_on():
@@ -60,7 +60,8 @@ def test_two_marks_on_a_clip_get_takes_of_their_own():
 
 def test_take_is_described_in_timeline_and_source_timecode():
     text = describe_take(plan(segment("LTX: retake len=20 seed=7 takes=2", A, at=1010))[1])
-    assert (text.shot, text.kind, text.where) == ("shot_A", "retake", "Reel 1, marker")
+    assert (text.shot, text.kind) == ("shot_A", "retake")
+    assert text.where.startswith("marker on 'shot A' at ")
     assert (text.engine, text.seed, text.take) == ("previz", "8", "2 of 2")
     assert text.timeline == "00:00:40:10 - 00:00:41:05"
     assert text.frames == "20"
