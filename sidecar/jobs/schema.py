@@ -62,6 +62,7 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         WHERE version IS NOT NULL
         """,
     ),
+    ("ALTER TABLE job ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0",),
 )
 """Statements that lead from schema version n to n + 1; only ever appended to."""
 

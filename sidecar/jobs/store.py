@@ -34,7 +34,10 @@ from sidecar.jobs.states import check_transition
 from sidecar.jobs.work import TakeDraft
 
 MAX_ATTEMPTS = 3
-"""Times a job is started before one that kills its worker every time is given up."""
+"""Times a job may kill its worker, the sidecar living on, before it is given up."""
+
+MAX_INTERRUPTIONS = 20
+"""Times a job may be found in the middle of a sidecar that was killed, before it is taken for the cause."""
 
 # Progress is not fsynced, so a power cut may lose revisions that watchers have seen; jump past them.
 _REVISIONS_LOST_AT_MOST = 10_000
@@ -245,9 +248,11 @@ class JobStore:
             return self._move(self._leased(job_id), JobState.CANCELLED, version=None)
 
     def worker_died(self, job_id: str, error: BridgeError) -> Job:
-        """Settle a leased job whose worker died: queue it again, or give it up after three attempts."""
+        """Settle a leased job whose worker died: queue it again, or give it up after three deaths."""
         with self._transaction():
-            return self._after_death(self._leased(job_id), error)
+            row = self._leased(job_id)
+            hopeless = row["attempts"] - row["interruptions"] >= MAX_ATTEMPTS
+            return self._after_death(row, error, hopeless=hopeless)
 
     def give_back(self, job_id: str) -> Job:
         """Return a leased job to the queue because the sidecar stops; the attempt does not count."""
@@ -301,26 +306,32 @@ class JobStore:
         Args:
             job_id: One of `orphans`.
             take: Its take where it was found published, else None: then the job goes back to the
-                queue, is cancelled if that was asked, or is given up after three attempts.
+                queue, or is cancelled if that was asked. A sidecar that is killed says nothing about
+                the job, so this does not count as an attempt that failed; only a job that is found like
+                this twenty times is given up.
         """
         with self._transaction() as connection:
             row = connection.execute(
-                "UPDATE job SET lease_owner = ?, revision = revision + ? WHERE job_id = ? RETURNING *",
+                """
+                UPDATE job SET lease_owner = ?, revision = revision + ?,
+                    interruptions = interruptions + 1
+                WHERE job_id = ? RETURNING *
+                """,
                 (self._owner, _REVISIONS_LOST_AT_MOST, job_id),
             ).fetchone()
             if take is not None:
                 return self._move(row, JobState.SUCCEEDED, take=dump(take))
             error = UnavailableError(
-                "The sidecar or its engine died each time it worked on this job. Its log says more; "
-                "try a shorter range, a smaller picture or another engine.",
+                f"The sidecar was killed {MAX_INTERRUPTIONS} times while it worked on this job. Its log says "
+                "more; try a shorter range, a smaller picture or another engine.",
                 reason=Reason.WORKER_DIED,
             )
-            return self._after_death(row, error)
+            return self._after_death(row, error, hopeless=row["interruptions"] >= MAX_INTERRUPTIONS)
 
-    def _after_death(self, row: sqlite3.Row, error: BridgeError) -> Job:
+    def _after_death(self, row: sqlite3.Row, error: BridgeError, *, hopeless: bool) -> Job:
         if row["state"] == JobState.CANCELLING:
             return self._move(row, JobState.CANCELLED, version=None)
-        if row["attempts"] >= MAX_ATTEMPTS:
+        if hopeless:
             return self._move(row, JobState.FAILED, error=dump(error), version=None)
         return self._move(row, JobState.QUEUED)
 

@@ -20,8 +20,9 @@ from interchange.errors import (
     UnsupportedError,
 )
 from interchange.model.job import JobState, Progress
-from sidecar.jobs.serialise import fingerprint
-from sidecar.jobs.store import JobStore
+from sidecar.jobs import schema
+from sidecar.jobs.serialise import dump, fingerprint
+from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore
 from sidecar.jobs.work import TakeDraft
 
 REQUEST = example_request()
@@ -184,6 +185,54 @@ def test_a_worker_that_dies_every_time_ends_after_three_attempts(store):
         assert claim.order.attempt == attempt
         settled = store.worker_died(job.job_id, error)
     assert (settled.state, settled.error.reason) == (JobState.FAILED, Reason.WORKER_DIED)
+
+
+def test_a_sidecar_that_is_killed_does_not_poison_its_job(path):
+    """Each time a new boot finds it; worker deaths in between are counted for themselves."""
+    store = JobStore(path, owner="boot-0")
+    job = create(store)
+    died = UnavailableError("died", reason=Reason.WORKER_DIED)
+    attempts = []
+    for boot in range(1, MAX_INTERRUPTIONS):
+        if boot in {3, 5}:
+            store.claim("animatic")
+            assert store.worker_died(job.job_id, died).state is JobState.QUEUED
+        attempts.append(store.claim("animatic").order.attempt)
+        store.close()
+        store = JobStore(path, owner=f"boot-{boot}")
+        assert store.adopt(job.job_id, None).state is JobState.QUEUED
+    assert attempts == sorted(set(attempts)), "attempts name work files, so none may come twice"
+    store.claim("animatic")
+    assert store.worker_died(job.job_id, died).state is JobState.FAILED
+    store.close()
+
+
+def test_a_job_in_the_middle_of_every_crash_is_given_up_at_last(path):
+    store = JobStore(path, owner="boot-0")
+    job = create(store)
+    for boot in range(1, MAX_INTERRUPTIONS + 1):
+        store.claim("animatic")
+        store.close()
+        store = JobStore(path, owner=f"boot-{boot}")
+        settled = store.adopt(job.job_id, None)
+    assert (settled.state, settled.error.reason) == (JobState.FAILED, Reason.WORKER_DIED)
+    store.close()
+
+
+def test_a_database_of_the_first_schema_is_brought_forward(path, monkeypatch):
+    monkeypatch.setattr(schema, "_MIGRATIONS", schema._MIGRATIONS[:1])
+    connection = schema.open_database(path)
+    connection.execute(
+        "INSERT INTO job (job_id, fingerprint, state, revision, priority, lane, attempts, request, geometry,"
+        " progress, output_folder, shot, created) VALUES ('j', 'f', 'running', 1, 0, 'animatic', 2, ?, ?,"
+        " ?, '/out', 's', '2026-01-01T00:00:00+00:00')",
+        (dump(REQUEST), dump(example_geometry(REQUEST)), dump(Progress())),
+    )
+    connection.close()
+    monkeypatch.undo()
+    store = JobStore(path, owner="boot-1")
+    assert store.adopt("j", None).state is JobState.QUEUED
+    store.close()
 
 
 def test_only_the_holder_of_the_lease_reports(path):

@@ -15,7 +15,7 @@ from support.model_examples import example_geometry, example_request
 from interchange.errors import InternalError, Reason, UnavailableError
 from interchange.model.job import JobState, Progress
 from sidecar.jobs.serialise import fingerprint
-from sidecar.jobs.store import MAX_ATTEMPTS, JobStore
+from sidecar.jobs.store import MAX_ATTEMPTS, MAX_INTERRUPTIONS, JobStore
 
 REQUEST = example_request()
 LANE = REQUEST.engine
@@ -33,6 +33,7 @@ class StoreLife(RuleBasedStateMachine):
         self.boots = 0
         self.expected: dict[str, JobState] = {}
         self.attempts: dict[str, int] = {}
+        self.interruptions: dict[str, int] = {}
         self.order: dict[str, tuple[int, int]] = {}
         self.revisions: dict[str, int] = {}
         self.request_ids: dict[str, str] = {}
@@ -66,6 +67,7 @@ class StoreLife(RuleBasedStateMachine):
             self.request_ids[request_id] = job.job_id
         self.expected[job.job_id] = JobState.QUEUED
         self.attempts[job.job_id] = 0
+        self.interruptions[job.job_id] = 0
         self.order[job.job_id] = (-priority, len(self.order))
         return job.job_id
 
@@ -80,7 +82,8 @@ class StoreLife(RuleBasedStateMachine):
         assert job_id == min(waiting, key=self.order.__getitem__)
         self.expected[job_id] = JobState.RUNNING
         self.attempts[job_id] += 1
-        assert claim.order.attempt == self.attempts[job_id] <= MAX_ATTEMPTS
+        assert claim.order.attempt == self.attempts[job_id]
+        assert self.attempts[job_id] - self.interruptions[job_id] <= MAX_ATTEMPTS
         self.held.add(job_id)
         return job_id
 
@@ -103,16 +106,17 @@ class StoreLife(RuleBasedStateMachine):
                 self._end(job_id, JobState.FAILED)
             case "death":
                 self.store.worker_died(job_id, UnavailableError("x", reason=Reason.WORKER_DIED))
-                self._after_death(job_id, cancelling=cancelling)
+                deaths = self.attempts[job_id] - self.interruptions[job_id]
+                self._after_death(job_id, cancelling, hopeless=deaths >= MAX_ATTEMPTS)
             case "back":
                 self.store.give_back(job_id)
                 self.attempts[job_id] -= not cancelling
                 self._end(job_id, JobState.CANCELLED if cancelling else JobState.QUEUED)
 
-    def _after_death(self, job_id, *, cancelling):
+    def _after_death(self, job_id, cancelling, *, hopeless):
         if cancelling:
             self._end(job_id, JobState.CANCELLED)
-        elif self.attempts[job_id] >= MAX_ATTEMPTS:
+        elif hopeless:
             self._end(job_id, JobState.FAILED)
         else:
             self._end(job_id, JobState.QUEUED)
@@ -143,11 +147,16 @@ class StoreLife(RuleBasedStateMachine):
         assert {orphan.job.job_id for orphan in orphans} == self.held
         for orphan in orphans:
             job_id = orphan.job.job_id
+            self.interruptions[job_id] += 1
             self.store.adopt(job_id, make_take() if published else None)
             if published:
                 self._end(job_id, JobState.SUCCEEDED)
             else:
-                self._after_death(job_id, cancelling=self.expected[job_id] is JobState.CANCELLING)
+                self._after_death(
+                    job_id,
+                    self.expected[job_id] is JobState.CANCELLING,
+                    hopeless=self.interruptions[job_id] >= MAX_INTERRUPTIONS,
+                )
 
     @invariant()
     def everything_is_as_expected(self):
