@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from interchange.errors import InternalError
 from interchange.model.request import GenerationRequest
-from interchange.timebase import TimeRange
 from sidecar.pipelines.base import Sound, SourcePictures
 
 
@@ -32,18 +31,11 @@ def file_sound(
     if not request.keep_handles or not sources:
         expected = _boundary(request.file_range.end, request, made.sample_rate_hz)
         return Sound(_fitted(made, expected), made.sample_rate_hz)
-    head = TimeRange(request.file_range.start, request.record_range.start, request.frame_rate)
-    tail = TimeRange(request.record_range.end, request.file_range.end, request.frame_rate)
-    first = _boundary(head.end, request, made.sample_rate_hz)
-    last = _boundary(tail.start, request, made.sample_rate_hz)
-    end = _boundary(tail.end, request, made.sample_rate_hz)
-    samples = np.concatenate(
-        (
-            _own(sources[0], head, made, length=first),
-            _fitted(made, last - first),
-            _own(sources[-1], tail, made, length=end - last),
-        )
-    )
+    end = _boundary(request.file_range.end, request, made.sample_rate_hz)
+    first = _boundary(request.record_range.start, request, made.sample_rate_hz)
+    last = _boundary(request.record_range.end, request, made.sample_rate_hz)
+    samples = _own(sources[0], made, request=request, length=end)
+    samples[first:last] = _fitted(made, last - first)
     return Sound(samples, made.sample_rate_hz)
 
 
@@ -54,29 +46,29 @@ def _boundary(record_frame: int, request: GenerationRequest, sample_rate_hz: int
 
 
 def _own(
-    source: SourcePictures, record_range: TimeRange, made: Sound, *, length: int
+    source: SourcePictures, made: Sound, *, request: GenerationRequest, length: int
 ) -> NDArray[np.float32]:
-    """The source's own samples; silence where its sound has another shape or ends early."""
-    samples = np.zeros((length, made.samples.shape[1]), np.float32)
-    if length:
-        own = source.sound(record_range)
-        if (
-            own is not None
-            and own.sample_rate_hz == made.sample_rate_hz
-            and own.samples.shape[1] == samples.shape[1]
-        ):
-            count = min(length, len(own.samples))
-            samples[:count] = own.samples[:count]
-    return samples
+    """The source's own samples over the whole file; silence where its sound has another shape.
+
+    Read in one piece: head and tail read by themselves would be rounded to the source's samples at edges
+    that the file rounds to its own, and a sample would be missing or doubled beside the window.
+    """
+    own = source.sound(request.file_range)
+    if (
+        own is None
+        or own.sample_rate_hz != made.sample_rate_hz
+        or own.samples.shape[1] != made.samples.shape[1]
+    ):
+        return np.zeros((length, made.samples.shape[1]), np.float32)
+    return _fitted(own, length).copy()
 
 
 def _fitted(made: Sound, expected: int) -> NDArray[np.float32]:
-    # Frame edges and samples rarely coincide; which way an engine rounds an edge is its own business.
+    # Frame edges and samples rarely coincide; which way an edge is rounded where it was made, we do not know.
     surplus = len(made.samples) - expected
     if abs(surplus) > 1:
         raise InternalError(
-            f"The engine made {len(made.samples)} samples of sound where {expected} belong. "
-            "Please report it."
+            f"There are {len(made.samples)} samples of sound where {expected} belong. Please report it."
         )
     if surplus < 0:
         return np.concatenate((made.samples, made.samples[-1:]))

@@ -177,6 +177,31 @@ def test_sound_under_handles_is_silent_where_the_source_has_another_shape(tmp_pa
     assert laid.samples.sum() == pytest.approx(window, abs=1)
 
 
+class Ramp:
+    """A source whose samples count, on a grid of their own: a third of a sample beside the record frames."""
+
+    def sound(self, record_range):
+        first, last = (
+            round(RATE.seconds(frame) * 44_100 + Fraction(1, 3))
+            for frame in (record_range.start, record_range.end)
+        )
+        return Sound(np.arange(first, last, dtype=np.float64)[:, None], 44_100)
+
+
+@pytest.mark.parametrize("shift", range(12))
+def test_sound_under_handles_has_no_hole_where_frames_end_between_samples(tmp_path, shift):
+    request = media_request(tmp_path)
+    window = TimeRange(86420 + shift, 86426 + shift, RATE)
+    request = replace(request, record_range=window)
+    made = Ramp().sound(window)
+    laid = file_sound(Sound(made.samples * 0 - 1, 44_100), request, (Ramp(),)).samples[:, 0]
+    kept = np.flatnonzero(laid != -1)
+    whole = Ramp().sound(request.file_range).samples[0, 0] + np.arange(len(laid))
+    assert len(kept) == pytest.approx(float(RATE.seconds(4) * 44_100), abs=1)
+    assert np.array_equal(laid[kept][:-1], whole[kept][:-1])
+    assert abs(laid[-1] - whole[-1]) <= 1
+
+
 def test_sound_of_the_wrong_length_is_a_fault(tmp_path):
     request = media_request(tmp_path, keep_handles=False)
     with pytest.raises(InternalError, match="samples of sound"):
