@@ -10,8 +10,8 @@ import numpy as np
 
 from sidecar.pipelines.animatic.depth import guess_nearness
 from sidecar.pipelines.animatic.fields import Field, VectorField, grid
-from sidecar.pipelines.animatic.flow import Proxy, WorkingSize
-from sidecar.pipelines.animatic.inbetween import warp
+from sidecar.pipelines.animatic.flow import Proxy
+from sidecar.pipelines.animatic.plate import Plate
 from sidecar.pipelines.base import Picture
 
 _TRAVEL_PER_SECOND: Final = 0.030
@@ -38,30 +38,25 @@ class CameraMove:
 
     Args:
         still: The picture the camera looks at.
-        size: The grid the motion is on.
         nearness: [h, w] 0 far to 1 near.
         move: What the camera does.
         travel: How far, in picture widths.
         direction: Unit vector in the picture, for what goes sideways.
     """
 
-    still: Picture
-    size: WorkingSize
+    still: Plate
     nearness: Field
     move: Move
     travel: float
     direction: tuple[float, float]
 
     @classmethod
-    def plan(
-        cls, still: Picture, proxy: Proxy, *, size: WorkingSize, seed: int, seconds: float
-    ) -> CameraMove:
+    def plan(cls, still: Plate, proxy: Proxy, *, seed: int, seconds: float) -> CameraMove:
         """Choose a move.
 
         Args:
             still: The picture.
             proxy: Its proxy.
-            size: The grid.
             seed: Same seed, same move.
             seconds: How long the move takes; longer moves go farther, up to a limit.
         """
@@ -75,12 +70,12 @@ class CameraMove:
         sideways = (sign, lean) if move is not Move.TILT else (lean, sign)
         length = float(np.hypot(*sideways))
         direction = (sideways[0] / length, sideways[1] / length)
-        return cls(still, size, guess_nearness(proxy), move, travel, direction)
+        return cls(still, guess_nearness(proxy), move, travel, direction)
 
     def picture(self, moment: float) -> Picture:
         """Make the picture at a moment between 0 and 1; eased at both ends."""
         eased = moment**3 * (moment * (6 * moment - 15) + 10)
-        return warp(self.still, self._way(eased), size=self.size)
+        return self.still.warped(self._way(eased))
 
     def _way(self, eased: float) -> VectorField:
         """From each pixel to the place in the still it shows; never past the still's edge."""

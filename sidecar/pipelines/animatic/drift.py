@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from sidecar.pipelines.animatic.alignment import Affine, fit_affine
 from sidecar.pipelines.animatic.fields import Field, VectorField, fill, grid, sample, splat
-from sidecar.pipelines.animatic.flow import Proxy, WorkingSize, global_flow
-from sidecar.pipelines.animatic.inbetween import warp
+from sidecar.pipelines.animatic.flow import Proxy, global_flow
 from sidecar.pipelines.animatic.motion import measure_velocity
+from sidecar.pipelines.animatic.plate import Plate
 from sidecar.pipelines.base import Picture
 
 _FARTHEST: Final = 0.08
@@ -31,15 +31,13 @@ class Drift:
 
     Args:
         edge: The shot's last (or, carried back, first) picture.
-        size: The grid the motion is on.
         overall: The motion of the picture as a whole in one frame, away from the shot.
         local: [h, w, 2] what each pixel does on top of that in one frame.
         ease_frames: Frames until the whole comes to rest.
         local_ease_frames: Frames until what moves by itself does.
     """
 
-    edge: Picture
-    size: WorkingSize
+    edge: Plate
     overall: Affine
     local: VectorField
     ease_frames: float
@@ -48,10 +46,9 @@ class Drift:
     @classmethod
     def plan(
         cls,
-        edge: Picture,
+        edge: Plate,
         context: list[Proxy],
         *,
-        size: WorkingSize,
         time_step: int,
         longest_ease: float,
     ) -> Drift:
@@ -60,14 +57,13 @@ class Drift:
         Args:
             edge: The picture at the edge.
             context: Its proxy, then its neighbours' inside the shot, nearest first.
-            size: The grid.
             time_step: -1 at a tail (neighbours lie before), +1 at a head.
             longest_ease: Most frames the motion may take to come to rest.
         """
         height, width = context[0].shape
         still = np.zeros((height, width, 2), np.float32)
         if len(context) < 2:
-            return cls(edge, size, np.eye(2, 3), still, 1.0, 1.0)
+            return cls(edge, np.eye(2, 3), still, 1.0, 1.0)
         velocity = measure_velocity(context, time_step=time_step)
         away = velocity.flow * np.float32(-time_step)
         overall = fit_affine(away, velocity.trust)
@@ -77,7 +73,6 @@ class Drift:
         local_fastest = float(np.percentile(np.linalg.norm(local, axis=2), 99))
         return cls(
             edge,
-            size,
             overall,
             local,
             _ease_frames(fastest, _FARTHEST * width, longest_ease),
@@ -87,7 +82,7 @@ class Drift:
     @property
     def mean_velocity(self) -> NDArray[np.float64]:
         """Motion of the picture's centre in one frame, away from the shot, in working pixels: [2]."""
-        centre = np.array([self.size.width / 2, self.size.height / 2])
+        centre = np.array([self.edge.size.width / 2, self.edge.size.height / 2])
         velocity: NDArray[np.float64] = self.overall[:, :2] @ centre + self.overall[:, 2] - centre
         return velocity
 
@@ -99,7 +94,7 @@ class Drift:
         moved += self.local * np.float32(_eased(frames, self.local_ease_frames))
         at_target, weight = splat(-moved, moved, _front_first(self.local))
         back = fill(at_target, weight)
-        return warp(self.edge, self._kept_inside(back), size=self.size)
+        return self.edge.warped(self._kept_inside(back))
 
     def _kept_inside(self, back: VectorField) -> VectorField:
         """Push in just so far that the edge of the known picture stays outside the frame.

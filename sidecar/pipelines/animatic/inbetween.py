@@ -17,12 +17,12 @@ from sidecar.pipelines.animatic.fields import (
     fill,
     grid,
     median,
-    remap,
     resize,
     splat,
 )
-from sidecar.pipelines.animatic.flow import Correspondence, WorkingSize
+from sidecar.pipelines.animatic.flow import Correspondence
 from sidecar.pipelines.animatic.motion import Paths, Velocity, plan_paths
+from sidecar.pipelines.animatic.plate import Plate
 from sidecar.pipelines.base import Picture
 
 _GHOST_LEVEL: Final = 0.06
@@ -35,17 +35,15 @@ class Inbetween:
 
     Args:
         first: Picture at moment 0.
-        second: Picture at moment 1.
-        size: The grid the motion is on.
+        second: Picture at moment 1, on the same grid.
         from_first: Paths of the first picture's pixels.
         from_second: Paths of the second picture's pixels, told from moment 0 as well.
         first_cover: [h, w] how strongly the first picture's pixels cover others where they land.
         second_cover: Likewise the second's.
     """
 
-    first: Picture
-    second: Picture
-    size: WorkingSize
+    first: Plate
+    second: Plate
     from_first: Paths
     from_second: Paths
     first_cover: Field
@@ -54,10 +52,9 @@ class Inbetween:
     @classmethod
     def plan(
         cls,
-        first: Picture,
-        second: Picture,
+        first: Plate,
+        second: Plate,
         *,
-        size: WorkingSize,
         match: Correspondence,
         leaving: Velocity | None,
         arriving: Velocity | None,
@@ -67,7 +64,6 @@ class Inbetween:
         return cls(
             first,
             second,
-            size,
             plan_paths(
                 match.forward, leaving=leaving, arriving=arriving, interval=interval, at_end=False
             ),
@@ -81,8 +77,8 @@ class Inbetween:
     def picture(self, moment: float) -> Picture:
         """Make the picture at a moment between 0 and 1."""
         to_first, to_second, share = self._where_from(moment)
-        one = warp(self.first, to_first, size=self.size)
-        other = warp(self.second, to_second, size=self.size)
+        one = self.first.warped(to_first)
+        other = self.second.warped(to_second)
         height, width = one.shape[:2]
         share_full = resize(share, height=height, width=width)
         return _blend(one, other, share_full)
@@ -113,30 +109,20 @@ class Inbetween:
         return as_field(np.clip(np.minimum(margin_x, margin_y) / 3 + 1, 1e-3, 1))
 
 
-def warp(picture: Picture, way: VectorField, *, size: WorkingSize) -> Picture:
-    """Fetch each pixel from where `way` leads, mirrored at the edges.
-
-    Args:
-        picture: [H, W, 3].
-        way: [h, w, 2] in working pixels.
-        size: The working grid.
-    """
-    height, width = picture.shape[:2]
-    full = resize(way, height=height, width=width)
-    full *= np.array([size.scale_x, size.scale_y], np.float32)
-    full[..., 0] += np.arange(width, dtype=np.float32)
-    full[..., 1] += np.arange(height, dtype=np.float32)[:, None]
-    warped = remap(picture, full, interpolation=cv2.INTER_LANCZOS4, border=cv2.BORDER_REFLECT_101)
-    return np.clip(warped, float(picture.min()), float(picture.max()), out=warped)
-
-
 def _blend(one: Picture, other: Picture, share: NDArray[np.float32]) -> Picture:
     """Mix by share; where the sides differ the nearer one takes over quickly, so that nothing doubles."""
-    difference = np.abs(other - one).max(axis=2)
-    spread = max(1.0, one.shape[1] / 480)
-    double = np.clip(blur(difference, 1.5 * spread) / _GHOST_LEVEL - 0.5, 0, 1)
-    steep = np.clip(0.5 + (share - 0.5) * 4, 0, 1)
+    height, width = share.shape
+    shrink = max(1, width // 480)
+    small_height, small_width = max(1, height // shrink), max(1, width // shrink)
+    apart = as_field(cv2.absdiff(one, other))
+    most = np.maximum(np.maximum(apart[..., 0], apart[..., 1]), apart[..., 2])
+    small = cv2.resize(most, (small_width, small_height), interpolation=cv2.INTER_AREA)
+    double = np.clip(blur(as_field(small), 1.5) / _GHOST_LEVEL - 0.5, 0, 1)
+    double = resize(double, height=height, width=width)
+    steep = np.clip(share * 4 - 1.5, 0, 1)
     steep = steep * steep * (3 - 2 * steep)
     mix = share + (steep - share) * double
-    mixed: Picture = one + (other - one) * mix[..., None]
+    mixed = other - one
+    mixed *= mix[..., None]
+    mixed += one
     return mixed

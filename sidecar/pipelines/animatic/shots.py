@@ -27,6 +27,7 @@ from sidecar.pipelines.animatic.flow import (
 from sidecar.pipelines.animatic.inbetween import Inbetween
 from sidecar.pipelines.animatic.limits import LIMITS
 from sidecar.pipelines.animatic.motion import expect, measure_velocity
+from sidecar.pipelines.animatic.plate import Plate
 from sidecar.pipelines.animatic.transition import Transition
 from sidecar.pipelines.base import EngineJob, Picture, SourcePictures
 
@@ -142,7 +143,8 @@ def _join(job: EngineJob, before: _Side, after: _Side, checkpoint: Checkpoint) -
     proxies = make_proxies([*pictures_before, *pictures_after], size)
     context_before = proxies[: len(pictures_before)]
     context_after = proxies[len(pictures_before) :]
-    first, second = pictures_before[0], pictures_after[0]
+    first = Plate.of(pictures_before[0], size=size)
+    second = Plate.of(pictures_after[0], size=size)
     del pictures_before, pictures_after
     interval = after.edge_frame - before.edge_frame
     checkpoint()
@@ -158,7 +160,6 @@ def _join(job: EngineJob, before: _Side, after: _Side, checkpoint: Checkpoint) -
         between = Inbetween.plan(
             first,
             second,
-            size=size,
             match=match,
             leaving=leaving,
             arriving=arriving,
@@ -167,8 +168,8 @@ def _join(job: EngineJob, before: _Side, after: _Side, checkpoint: Checkpoint) -
     else:
         ease = float(max(interval, 2))
         between = Transition.plan(
-            Drift.plan(first, context_before, size=size, time_step=-1, longest_ease=ease),
-            Drift.plan(second, context_after, size=size, time_step=+1, longest_ease=ease),
+            Drift.plan(first, context_before, time_step=-1, longest_ease=ease),
+            Drift.plan(second, context_after, time_step=+1, longest_ease=ease),
             interval=interval,
             proxies=(context_before[0], context_after[0]),
         )
@@ -188,9 +189,8 @@ def _carry_on(job: EngineJob, side: _Side) -> Shot:
     pictures = side.pictures()
     ease = float(_LONGEST_EASE_S * job.request.frame_rate.nominal)
     drift = Drift.plan(
-        pictures[0],
+        Plate.of(pictures[0], size=size),
         make_proxies(pictures, size),
-        size=size,
         time_step=side.time_step,
         longest_ease=min(ease, 1.0 + job.request.record_range.length),
     )
@@ -207,9 +207,8 @@ def _move_camera(job: EngineJob) -> Shot:
     window, frames = job.request.record_range, job.made_range
     still = job.sources[0].picture(window.start)
     move = CameraMove.plan(
-        still,
+        Plate.of(still, size=size),
         make_proxies([still], size)[0],
-        size=size,
         seed=job.request.seed,
         seconds=frames.length / job.request.frame_rate.nominal,
     )

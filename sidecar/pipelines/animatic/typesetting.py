@@ -19,6 +19,7 @@ MEDIUM: Final = 500
 BOLD: Final = 700
 
 _LONGEST_TEXT: Final = 2000  # characters; no card has room for more, and measuring takes time
+_PLAIN_SIGNS: Final = str.maketrans("\u2013\u2014\u2018\u2019\u201c\u201d", "--''\"\"")
 _OVERSAMPLING: Final = 4
 _STROKE_SIZE_PX: Final = 30.0  # a size of FONT_HERSHEY_DUPLEX at scale 1, counted as designers do
 
@@ -133,7 +134,7 @@ def printable(text: str) -> str:
     spaced = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
     if _has_outlines():
         return spaced
-    plain = unicodedata.normalize("NFKD", spaced.replace("\\u2013", "-").replace("\\u2014", "-"))
+    plain = unicodedata.normalize("NFKD", spaced.translate(_PLAIN_SIGNS))
     plain = "".join(sign for sign in plain if not unicodedata.combining(sign))
     return plain.encode("ascii", "replace").decode("ascii")
 
