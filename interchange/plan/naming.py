@@ -9,11 +9,11 @@ from collections.abc import Callable
 from interchange.model.segment import ClipUse, SequenceFacts
 from interchange.timebase import format_timecode
 
-MAX_SHOT_CHARACTERS = 80
-MAX_SHOT_BYTES = 160
-"""Leaves room for `_LTX_v001.mov.c2pa.part` in the 255 bytes a file name may have."""
+MAX_SHOT_CHARACTERS = 64
+"""A shot's name is its take's reel name too, and no more of that is read back from a file."""
+MAX_SHOT_BYTES = 144
+"""Leaves room for version, job id and suffixes in the 255 bytes a file name may have; the sidecar takes 150."""
 
-_UNSAFE = re.compile(r"[^\w.-]+")
 _EXTENSION = re.compile(
     r"\.(mov|mp4|m4v|mxf|avi|mkv|mts|m2ts|mpg|mpeg|webm|r3d|braw|ari|crm|dng|exr|dpx|tiff?|png|jpe?g)",
     re.IGNORECASE,
@@ -50,13 +50,14 @@ def safe_name(text: str) -> str:
     """Make a name that every file system takes: word characters, dots, dashes and underscores.
 
     Returns:
-        At most 80 characters of NFC text; empty where nothing of the name can be kept.
+        At most `MAX_SHOT_CHARACTERS` of NFC text; empty where nothing of the name can be kept.
     """
     normal = unicodedata.normalize("NFC", text).strip()
     extension = _EXTENSION.search(normal)
     if extension and extension.end() == len(normal):
         normal = normal[: extension.start()]
-    name = _cut(_UNSAFE.sub("_", normal), MAX_SHOT_CHARACTERS)
+    kept = "".join(character if _kept(character) else " " for character in normal)
+    name = _cut("_".join(kept.split()), MAX_SHOT_CHARACTERS)
     return f"{name}_" if _RESERVED.fullmatch(name) else name
 
 
@@ -74,6 +75,18 @@ def unique_names() -> Callable[[str], str]:
         return candidate
 
     return unique
+
+
+def _kept(character: str) -> bool:
+    """Whether a character may stand in a name: letters, digits and the marks that belong to them.
+
+    Those beyond U+FFFF are left out: reel names lose them on the way through QuickTime.
+    """
+    if character > "\uffff":
+        return False
+    return (
+        character.isalnum() or character in "._-" or unicodedata.category(character) in {"Mn", "Mc"}
+    )
 
 
 def _cut(name: str, characters: int) -> str:

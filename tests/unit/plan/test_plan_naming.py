@@ -6,8 +6,9 @@ from hypothesis import strategies as st
 from support.marked import clip, plan, segment, sequence
 
 from interchange.model.segment import MediaLink
-from interchange.plan.naming import safe_name, unique_names
+from interchange.plan.naming import MAX_SHOT_BYTES, MAX_SHOT_CHARACTERS, safe_name, unique_names
 from interchange.timebase import FrameRate
+from sidecar.jobs.work import check_shot_name
 
 
 def shot(text, on=None, **keywords):
@@ -27,6 +28,10 @@ def shot(text, on=None, **keywords):
         ("a\x00b\n", "a_b"),
         ("Größe e\u0301", "Größe_é"),
         ("東京 1", "東京_1"),
+        ("हिन्दी", "हिन्दी"),
+        ("ที่นี่", "ที่นี่"),
+        ("\U00020bb7野家 \U0001f3ac", "野家"),
+        ("a _ b", "a___b"),
         ("con", "con_"),
         ("COM1.old", "COM1.old_"),
         ("console", "console"),
@@ -42,8 +47,10 @@ def test_name_is_safe_on_every_file_system(name, safe):
 @given(st.text())
 def test_any_name_becomes_safe(text):
     name = safe_name(text)
-    assert len(name) <= 81
-    assert len(name.encode()) <= 161
+    assert len(name) <= MAX_SHOT_CHARACTERS + 1
+    assert len(name.encode()) <= MAX_SHOT_BYTES + 1
+    if name:
+        check_shot_name(name)
     assert unicodedata.is_normalized("NFC", name)
     assert (
         all(character.isalnum() or character in "_.-" for character in name) or not name.isascii()
@@ -74,12 +81,12 @@ def test_bridge_is_named_after_both_and_stays_short():
     name = shot("LTX: bridge len=4", left, at=1090, following=right)
     assert name.startswith("aaaa")
     assert "_to_ü" in name
-    assert len(name) <= 80
-    assert len(name.encode()) <= 160
+    assert len(name) <= MAX_SHOT_CHARACTERS
+    assert len(name.encode()) <= MAX_SHOT_BYTES
 
 
 def test_name_fits_a_file_system_that_counts_bytes():
-    assert safe_name("東" * 100) == "東" * 53
+    assert safe_name("東" * 100) == "東" * 48
 
 
 def test_generated_shot_is_named_after_its_place():
@@ -100,4 +107,6 @@ def test_unique_names_stay_safe(names):
     unique = unique_names()
     made = [unique(safe_name(name)) for name in names]
     assert len({name.casefold() for name in made}) == len(names)
-    assert all(len(name) <= 80 and len(name.encode()) <= 160 for name in made)
+    for name in made:
+        assert len(name) <= MAX_SHOT_CHARACTERS
+        assert len(name.encode()) <= MAX_SHOT_BYTES
