@@ -169,7 +169,7 @@ def read_frame_number(frame: av.VideoFrame) -> tuple[int, int]:
     return read_number(luma, bit_depth=depth)
 
 
-def _encoder_options(codec: str, open_gop: bool, interlaced: bool) -> dict[str, str]:  # noqa: FBT001
+def _encoder_options(codec: str, open_gop: bool, interlaced: bool) -> dict[str, str]:
     if codec == "dnxhd":
         return {"profile": "dnxhr_hqx"}
     if codec == "prores":
