@@ -5,7 +5,9 @@ Exit codes: 0 all done, 1 some request failed, 2 bad input or usage, 3 no sideca
 
 from __future__ import annotations
 
+import contextlib
 import importlib
+import json
 import sys
 import tempfile
 import traceback
@@ -14,7 +16,14 @@ from typing import Final, NoReturn
 
 import click
 
-from interchange.errors import BridgeError, InternalError, NotAuthenticatedError, UnavailableError
+from interchange.errors import (
+    BridgeError,
+    InternalError,
+    InvalidInputError,
+    NotAuthenticatedError,
+    StoppedError,
+    UnavailableError,
+)
 
 _COMMANDS: Final = {
     "demo": "ltxbridge.cli.demo:demo",
@@ -26,6 +35,10 @@ _COMMANDS: Final = {
     "serve": "ltxbridge.cli.serve:serve",
     "verify": "ltxbridge.cli.verify:verify",
 }
+
+
+ERROR_SCHEMA: Final = "ltxbridge.Error.1"
+"""What `--json` prints where a command ends without a document of its own."""
 
 
 class ExitCode(IntEnum):
@@ -80,27 +93,25 @@ def run(arguments: list[str]) -> int:
     """
     try:
         result = cli.main(arguments, prog_name="ltxbridge", standalone_mode=False)
-    except click.exceptions.Exit as request:
-        return request.exit_code
+    except SystemExit:
+        return (
+            ExitCode.OK
+        )  # click's end of a closed pipe: the reader has seen enough, as `| head` does
     except click.Abort:
-        return _stopped()
+        message = "stopped. Queued jobs are kept; `ltxbridge jobs list` shows them."
+        return _refused(StoppedError(message), arguments, ExitCode.REQUEST_FAILED)
     except click.ClickException as error:
         error.show()
+        _show_as_json(InvalidInputError(error.format_message()), arguments)
         return ExitCode.BAD_INPUT
-    except KeyboardInterrupt:
-        return _stopped()
-    except BrokenPipeError:
-        return ExitCode.OK  # the reader of our output has seen enough, as `| head` does
     except BridgeError as error:
-        click.echo(f"ltxbridge: {error.message}", err=True)
-        return exit_code_of(error)
+        return _refused(error, arguments, exit_code_of(error))
     except Exception as error:  # noqa: BLE001 - the last line of defence; no traceback reaches a user
-        click.echo(
-            f"ltxbridge: a fault of ours ({type(error).__name__}: {error}). Nothing was overwritten. "
-            f"Please report it with {_file_details(error)}.",
-            err=True,
+        fault = InternalError(
+            f"a fault of ours ({type(error).__name__}: {error}). Nothing was overwritten. "
+            f"Please report it with {_file_details(error)}."
         )
-        return ExitCode.REQUEST_FAILED
+        return _refused(fault, arguments, ExitCode.REQUEST_FAILED)
     return int(result) if isinstance(result, int) else ExitCode.OK
 
 
@@ -123,8 +134,15 @@ def _file_details(error: Exception) -> str:
     return file.name
 
 
-def _stopped() -> int:
-    click.echo(
-        "ltxbridge: stopped. Queued jobs are kept; `ltxbridge jobs list` shows them.", err=True
-    )
-    return ExitCode.REQUEST_FAILED
+def _refused(error: BridgeError, arguments: list[str], code: ExitCode) -> ExitCode:
+    click.echo(f"ltxbridge: {error.message}", err=True)
+    _show_as_json(error, arguments)
+    return code
+
+
+def _show_as_json(error: BridgeError, arguments: list[str]) -> None:
+    """A script that asked for JSON gets it, on one line, also where a command ended without its own."""
+    if "--json" in arguments:
+        reason = {"reason": error.reason.value, "message": error.message}
+        with contextlib.suppress(OSError):  # nobody reads, or the disk under the output is full
+            click.echo(json.dumps({"schema": ERROR_SCHEMA, "error": reason}))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -94,10 +95,10 @@ def process_all(
     filesystem = filesystem or FileSystem()
     roots = {path.absolute().parent for path in timelines}
     roots |= {choices.folder_for(path) for path in timelines} | set(settings.media_roots)
-    for path in timelines:
-        filesystem.make_folder(choices.folder_for(path))
+    # Requests name this machine's own paths: mapped already, and a sidecar of ours must not do it twice.
+    unmapped = replace(settings, path_maps=())
     with (
-        sidecar_for(settings, extra_roots=sorted(roots)) as endpoint,
+        sidecar_for(unmapped, extra_roots=sorted(roots)) as endpoint,
         BridgeClient(endpoint) as client,
     ):
         for path in timelines:
