@@ -13,6 +13,7 @@ from interchange.errors import BridgeError, InternalError, Reason, StoppedError,
 from interchange.model.job import Job, JobState
 from interchange.plan import PlannedTake
 from ltxbridge.client import BridgeClient
+from sidecar.filesystem import FileSystem
 
 _NAMESPACE = uuid.UUID("6f0c9f0e-5d0a-5c1e-9a35-6b7c8d9e0f10")
 """Namespace of request ids; fixed for ever, so that a repeated drop finds its own jobs."""
@@ -42,18 +43,20 @@ def make_takes(
     client: BridgeClient,
     document_digest: str,
     observer: JobObserver,
+    filesystem: FileSystem,
 ) -> tuple[Outcome, ...]:
     """Queue every take, then wait for each in turn. One that fails stops no other.
 
-    A take that was made before for the same document, mark and request, and whose file is still there, is
-    taken as it is; see `request_id_of`.
+    A take that was made before for the same document, mark and request, and whose file is still what it
+    was, is taken as it is; see `request_id_of`.
 
     Raises:
         UnavailableError: The sidecar is gone and does not come back; its jobs go on when it does.
         NotAuthenticatedError: The token is wrong.
     """
     queued = [
-        (take, _queue(take, client=client, document_digest=document_digest)) for take in planned
+        (take, _queue(take, client=client, document_digest=document_digest, filesystem=filesystem))
+        for take in planned
     ]
     return tuple(_outcome(take, job, client=client, observer=observer) for take, job in queued)
 
@@ -66,18 +69,18 @@ def request_id_of(planned: PlannedTake, *, document_digest: str, attempt: int) -
 
 
 def _queue(
-    planned: PlannedTake, *, client: BridgeClient, document_digest: str
+    planned: PlannedTake, *, client: BridgeClient, document_digest: str, filesystem: FileSystem
 ) -> Job | BridgeError:
     """Create the job, or find the one that an earlier run created and that is still good.
 
     A finished job is asked for anew, under the next attempt's id, where it failed, was cancelled, or where
-    its media have been moved away since.
+    its media are not what was made any more.
     """
     try:
         for attempt in count():
             request_id = request_id_of(planned, document_digest=document_digest, attempt=attempt)
             job = client.create_job(planned.request, request_id=request_id)
-            if not job.state.terminal or _still_good(job):
+            if not job.state.terminal or _still_good(job, filesystem):
                 return job
     except UnavailableError:
         raise
@@ -88,11 +91,15 @@ def _queue(
     raise AssertionError
 
 
-def _still_good(job: Job) -> bool:
+def _still_good(job: Job, filesystem: FileSystem) -> bool:
     if job.take is None:
         return False
     path = Path(job.take.path)
-    return path.is_file() and path.stat().st_size == job.take.size_bytes
+    return (
+        path.is_file()
+        and path.stat().st_size == job.take.size_bytes
+        and filesystem.sha256(path) == job.take.sha256
+    )
 
 
 def _outcome(

@@ -95,12 +95,26 @@ def process_timeline(
         {span.path for planned in plan.takes for span in planned.request.sources}
     )
     outcomes = make_takes(
-        plan.takes, client=client, document_digest=timeline.sha256, observer=observer
+        plan.takes,
+        client=client,
+        document_digest=timeline.sha256,
+        observer=observer,
+        filesystem=desk.filesystem,
     )
     delivered = deliver_timeline(
         timeline, outcomes, folder=folder, mappings=desk.mappings, filesystem=desk.filesystem
     )
     return _file_report(timeline, plan, outcomes, delivered, desk=desk, folder=folder)
+
+
+def report_stem(source: Path, delivered: Path | None) -> str:
+    """File name of a report without suffix: `NAME_report`, and `NAME_report_v002` for a second delivery.
+
+    The version comes last, so that no other timeline's report can have the name: editors call timelines
+    `NAME_v002` and `NAME_LTX` too.
+    """
+    version = "" if delivered is None else delivered.stem.removeprefix(f"{source.stem}_LTX")
+    return f"{source.stem}_report{version}"
 
 
 def _file_report(
@@ -122,9 +136,8 @@ def _file_report(
         product_version=desk.product_version,
         created=datetime.now(UTC),
     )
-    stem = timeline.path.stem if delivered is None else Path(delivered.facts.path).stem
-    stem = stem.removesuffix("_LTX").replace("_LTX_v", "_v")
-    html, json = folder / f"{stem}_report.html", folder / f"{stem}_report.json"
+    stem = report_stem(timeline.path, None if delivered is None else Path(delivered.facts.path))
+    html, json = folder / f"{stem}.html", folder / f"{stem}.json"
     desk.filesystem.write_atomic(html, render_html(report).encode())
     desk.filesystem.write_atomic(json, render_json(report).encode())
     return Delivery(report, delivered, html, json)
