@@ -139,8 +139,9 @@ def _stop_with_stdin(stop: asyncio.Event) -> None:
     loop = asyncio.get_running_loop()
 
     def wait_for_end() -> None:
-        with contextlib.suppress(OSError, ValueError):
-            while sys.stdin.buffer.read(1024):
+        # Not through sys.stdin: its lock, held by a thread that waits, aborts the interpreter at its end.
+        with contextlib.suppress(OSError):
+            while os.read(0, 1024):
                 pass
         with contextlib.suppress(RuntimeError):  # the loop has ended already
             loop.call_soon_threadsafe(stop.set)

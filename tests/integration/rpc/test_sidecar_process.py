@@ -148,6 +148,21 @@ def test_second_sidecar_on_the_same_state_folder_is_refused(settings):
             assert client.serving()
 
 
+def test_second_sidecar_is_refused_in_order_while_its_parent_lives(settings):
+    """As `process` starts it: its standard input stays open, and a thread of it waits there."""
+    with _served(settings):
+        with subprocess.Popen(
+            [*_command(settings), "--while-stdin-open"],
+            stdin=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as second:
+            status = second.wait(20)
+            last_words = second.stderr.read()
+        assert status == ALREADY_RUNNING_STATUS
+        assert last_words.rstrip().endswith("a state folder of its own.")
+
+
 def test_running_sidecar_is_used_and_left_running(settings, short_dir):
     with _served(settings) as (process, discovery):
         with sidecar_for(settings, extra_roots=[short_dir / "media" / "shoot"]) as endpoint:
