@@ -85,8 +85,8 @@ def splat(
     """
     height, width = weight.shape
     at = grid(height, width) + displacement
-    left_top = np.floor(at).astype(np.int32)
-    fraction = at - left_top
+    left_top = np.floor(at).astype(np.intp)  # what bincount would convert to, each time
+    fraction = at - left_top.astype(np.float32)
     channels = [np.ascontiguousarray(values[..., i]).ravel() for i in range(values.shape[2])]
     sums = np.zeros((len(channels) + 1, height * width), np.float64)
     for down in (0, 1):

@@ -28,6 +28,9 @@ from sidecar.pipelines.base import Picture
 _GHOST_LEVEL: Final = 0.06
 """Difference between the two sides, in R'G'B', from which a blend of them shows as a double."""
 
+_BORDER_SHARE: Final = 0.03
+"""Width of the strip, in picture widths, over which one side gives way to the other at its border."""
+
 
 @dataclass(frozen=True, slots=True)
 class Inbetween:
@@ -97,16 +100,20 @@ class Inbetween:
         ways = blur(median(ways), 0.5)
         seen_1 = near_1 * (blur(weight_1, 0.7) + 1e-4) * self._inside(ways[..., :2])
         seen_2 = near_2 * (blur(weight_2, 0.7) + 1e-4) * self._inside(ways[..., 2:])
-        share = as_field(seen_2 / (seen_1 + seen_2 + 1e-9))
+        share = as_field(seen_2 / (seen_1 + seen_2 + 1e-30))
         return ways[..., :2], ways[..., 2:], share
 
     def _inside(self, way: VectorField) -> Field:
-        """Near 0 where a way leads out of the picture, 1 inside."""
+        """1 well inside, falling smoothly towards the border and on past it.
+
+        A step would show as a seam, at the border and in a corner that neither side knows.
+        """
         height, width = way.shape[:2]
         at = grid(height, width) + way
         margin_x = np.minimum(at[..., 0], width - 1 - at[..., 0])
         margin_y = np.minimum(at[..., 1], height - 1 - at[..., 1])
-        return as_field(np.clip(np.minimum(margin_x, margin_y) / 3 + 1, 1e-3, 1))
+        depth = np.minimum(margin_x, margin_y) / (_BORDER_SHARE * width)
+        return as_field(1 / (1 + np.exp(np.clip(4 - 8 * depth, -30, 30))))
 
 
 def _blend(one: Picture, other: Picture, share: NDArray[np.float32]) -> Picture:
