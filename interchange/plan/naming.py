@@ -24,11 +24,10 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?"
 
 
 def clip_shot_name(clip: ClipUse) -> str:
-    """A safe shot name from a clip's name, or its media's where the clip's is taken up by a directive."""
-    name = clip.name
-    if clip.media is not None and (_DIRECTIVE.search(name) or not safe_name(name)):
-        name = clip.media.name
-    return safe_name(name) or "shot"
+    """A safe shot name from a clip's name up to a directive in it, or its media's where nothing is left."""
+    own = safe_name(_DIRECTIVE.split(clip.name, maxsplit=1)[0])
+    media = "" if clip.media is None else safe_name(clip.media.name)
+    return own or media or "shot"
 
 
 def pair_shot_name(outgoing: ClipUse, incoming: ClipUse) -> str:

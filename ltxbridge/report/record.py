@@ -37,6 +37,7 @@ def render_json(report: DeliveryReport) -> str:
             }
             for original in report.originals
         ],
+        "changes": list(report.changes),
         "checks": list(report.checks),
         "signer": report.signer,
     }
@@ -76,7 +77,6 @@ def _request(request: RequestReport) -> dict[str, object]:
             else None
         ),
         "notes": list(request.notes),
-        "changes": list(request.changes),
         "credentials": (
             {"valid": request.credentials.valid, "summary": request.credentials.summary}
             if request.credentials

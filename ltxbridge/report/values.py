@@ -90,7 +90,6 @@ class RequestReport:
         take: The delivered media; set exactly when delivered.
         error: Why there is none, and what to do; set exactly when not delivered.
         notes: What was snapped, padded, held or assumed, one sentence each.
-        changes: Declared changes to the timeline beside the take itself, one sentence each.
         credentials: State of the take's credentials.
         before: The original's frames.
         after: The take's frames, handles included.
@@ -108,7 +107,6 @@ class RequestReport:
     take: Take | None = None
     error: BridgeError | None = None
     notes: tuple[str, ...] = ()
-    changes: tuple[str, ...] = ()
     credentials: CredentialState | None = None
     before: tuple[Still, ...] = ()
     after: tuple[Still, ...] = ()
@@ -167,6 +165,8 @@ class DeliveryReport:
         delivered: The timeline that went out, None where nothing was delivered.
         requests: In timeline order.
         originals: Every original that was read.
+        changes: What was changed on the timeline beside the takes put in, or could not be carried over, one
+            sentence each.
         checks: What the gate proved about the delivered timeline, one sentence each.
         signer: Who signed the takes and what that is worth, in words.
     """
@@ -178,6 +178,7 @@ class DeliveryReport:
     delivered: DocumentFacts | None
     requests: tuple[RequestReport, ...]
     originals: tuple[OriginalFacts, ...] = ()
+    changes: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     signer: str = ""
 

@@ -42,9 +42,8 @@ def delivery_report(
     created: datetime,
 ) -> DeliveryReport:
     """Gather what happened. Reads takes and originals back from disk; changes nothing."""
-    patch = None if delivered is None else delivered.patch
     requests = [
-        _request_report(outcome, patch, originals=originals, identity_folder=identity_folder)
+        _request_report(outcome, originals=originals, identity_folder=identity_folder)
         for outcome in outcomes
     ]
     requests += [_refusal_report(problem) for problem in plan.problems]
@@ -56,27 +55,28 @@ def delivery_report(
         delivered=None if delivered is None else delivered.facts,
         requests=tuple(requests),
         originals=originals.proof(),
+        changes=() if delivered is None else _changes(delivered.patch),
         checks=() if delivered is None else _GATE_CHECKS,
         signer=STATEMENT,
     )
 
 
 _GATE_CHECKS = (
-    "Every byte of the original outside the declared insertions is unchanged.",
+    "Every byte of the original outside the declared changes is unchanged.",
     "Every original element keeps its absolute time, as exact fractions.",
     "Each take stands exactly on the frames it was asked for.",
 )
 
 
 def _request_report(
-    outcome: Outcome, patch: Patch | None, *, originals: Originals, identity_folder: Path
+    outcome: Outcome, *, originals: Originals, identity_folder: Path
 ) -> RequestReport:
     planned = outcome.planned
     request, segment = planned.request, planned.segment
     take = None if outcome.job is None else outcome.job.take
     job = outcome.job
     return RequestReport(
-        shot=request.shot if take is None else Path(take.path).stem,
+        shot=request.shot,
         kind=request.kind,
         directive=segment.directive.text,
         where=place_of(segment),
@@ -90,7 +90,6 @@ def _request_report(
         take=take,
         error=outcome.error,
         notes=planned.notes if take is None else _unique((*planned.notes, *take.notes)),
-        changes=() if patch is None or take is None else _changes(patch),
         credentials=None if take is None else _credentials(take, identity_folder=identity_folder),
         before=stills_before(segment, request.record_range, facts_of=originals.facts_of),
         after=() if take is None else stills_after(segment, take),
@@ -141,7 +140,7 @@ def _source_use(
 
 def _changes(patch: Patch) -> tuple[str, ...]:
     raised = tuple(
-        f"{change.name!r} was raised from lane {change.before} to {change.after} to stay above the take."
+        f"{change.name!r} was raised from lane {change.before} to {change.after}, to stay above a take."
         for change in patch.lane_changes
     )
     return raised + patch.notes

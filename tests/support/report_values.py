@@ -74,7 +74,6 @@ def a_delivered_request(text: str = "S010") -> RequestReport:
         sources=(SourceUse(text, TimeRange.of_length(1000, 48, RATE), drop_frame=False),),
         take=replace(a_take(record_range), path=f"/media/out/{text}", reel=text),
         notes=(text,),
-        changes=(text,),
         credentials=CredentialState(valid=True, summary=text),
         before=(Still(PIXEL_PNG, text, StillRole.ORIGINAL), Still(b"", text, StillRole.ORIGINAL)),
         after=(
@@ -108,6 +107,7 @@ def a_report(text: str = "Reel 3") -> DeliveryReport:
         delivered=DocumentFacts(f"/media/out/{text}", "cd" * 32, 2345),
         requests=(a_delivered_request(text), a_refused_request(text)),
         originals=(OriginalFacts(f"/media/{text}", "ef" * 32, "ef" * 32),),
+        changes=(text,),
         checks=(text,),
         signer=text,
     )

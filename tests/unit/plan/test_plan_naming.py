@@ -69,6 +69,10 @@ def test_clip_whose_name_is_the_directive_is_named_after_its_media():
     assert shot("LTX: retake", named) == "A001"
 
 
+def test_clip_named_before_the_directive_keeps_that_name():
+    assert shot("LTX: retake", clip("VIADUCT_030 LTX: regenerate seed=5")) == "VIADUCT_030"
+
+
 def test_clip_without_a_usable_name_is_named_after_its_media_or_is_a_shot():
     assert shot("LTX: retake", clip("///", media=MediaLink("u", "B.mov", 0, None))) == "B"
     assert shot("LTX: retake", clip("///", media=MediaLink("u", "", 0, None))) == "shot"
