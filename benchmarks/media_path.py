@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import resource
 import statistics
 import subprocess
@@ -23,6 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import av
+from machine import in_words, machine
 
 from interchange.model.media import BT709, Raster
 from interchange.model.request import Codec
@@ -135,11 +134,9 @@ def write_results(pairs: list[tuple[Cost, Cost]], frames: int) -> None:
         for i, name in enumerate(("ours", "theirs"))
     }
     cli = subprocess.run(["ffmpeg", "-version"], check=True, capture_output=True, text=True).stdout
-    hardware = f"{os.cpu_count()} CPUs, {_processor()}, {platform.system()} {platform.machine()}"
+    hardware = machine("av")
     document = {
-        "hardware": hardware,
-        "load_average": [round(load, 2) for load in os.getloadavg()],
-        "pyav": av.__version__,
+        "machine": hardware,
         "libavcodec": ".".join(str(part) for part in av.library_versions["libavcodec"]),
         "ffmpeg": cli.splitlines()[0],
         "frames": frames,
@@ -155,21 +152,10 @@ def write_results(pairs: list[tuple[Cost, Cost]], frames: int) -> None:
         f"| ltxbridge | {each['ours']['wall_s']} | {each['ours']['cpu_s']} |\n"
         f"| ffmpeg command line | {each['theirs']['wall_s']} | {each['theirs']['cpu_s']} |\n"
         f"| ratio (median of {len(pairs)} pairs) | {ratio['wall_s']} | {ratio['cpu_s']} |\n\n"
-        f"{hardware}; load {document['load_average'][0]} at the end; PyAV {av.__version__} (libavcodec "
-        f"{document['libavcodec']}); {document['ffmpeg']}; {frames} frames. With a load above the number of CPUs "
+        f"{in_words(hardware)} libavcodec {document['libavcodec']}; {document['ffmpeg']}; {frames} frames. With a load above the number of CPUs "
         "the CPU time is the figure to trust: wall time then measures the neighbours.\n"
     )
     print((RESULTS / "media_path.md").read_text())
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    return next(
-        (line.split(":", 1)[1].strip() for line in lines if "model name" in line), "unknown"
-    )
 
 
 if __name__ == "__main__":
