@@ -137,21 +137,31 @@ def _provisional_url(planned: PlannedTake) -> str:
 
 
 def _unplaceable(timeline: Timeline, placements: Sequence[Placement]) -> dict[int, BridgeError]:
-    """Which placements cannot be, by index. One at a time only where all together fail."""
-    try:
-        apply_and_verify(timeline, placements)
-    except BridgeError:
-        refused: dict[int, BridgeError] = {}
-        accepted: list[Placement] = []
-        for index, candidate in enumerate(placements):
-            try:
-                apply_and_verify(timeline, [*accepted, candidate])
-            except BridgeError as error:
-                refused[index] = error
-            else:
-                accepted.append(candidate)
-        return refused
-    return {}
+    """Which placements cannot be, by index.
+
+    Tried all at once, and halved where that fails: a document is patched and checked once for each that is
+    refused, and a few times more, not once for each there is.
+    """
+    accepted: list[Placement] = []
+    refused: dict[int, BridgeError] = {}
+
+    def sort(indices: range) -> None:
+        candidates = [placements[index] for index in indices]
+        try:
+            apply_and_verify(timeline, [*accepted, *candidates])
+        except BridgeError as error:
+            if len(indices) == 1:
+                refused[indices[0]] = error
+                return
+            half = len(indices) // 2
+            sort(indices[:half])
+            sort(indices[half:])
+        else:
+            accepted.extend(candidates)
+
+    if placements:
+        sort(range(len(placements)))
+    return refused
 
 
 def _problem(planned: PlannedTake, error: BridgeError) -> Problem:

@@ -1,0 +1,44 @@
+"""Which takes have no place on a timeline is found without trying each by itself."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from interchange.errors import Reason, UnsupportedError
+from ltxbridge.roundtrip import timeline as roundtrip
+from ltxbridge.roundtrip.timeline import Timeline
+
+
+class Form:
+    """A format that cannot place certain numbers, and counts how often it is asked."""
+
+    def __init__(self, bad) -> None:
+        self.bad = set(bad)
+        self.asked = 0
+
+    def apply(self, _raw, placements):
+        self.asked += 1
+        if self.bad & set(placements):
+            raise UnsupportedError("no place", reason=Reason.TARGET_UNSUPPORTED)
+
+    def verify(self, _raw, _patch, _placements):
+        pass
+
+
+def refused(form: Form, count: int) -> set[int]:
+    document = Timeline(Path("cut.fcpxml"), form, b"", "", None)
+    return set(roundtrip._unplaceable(document, list(range(count))))
+
+
+@given(st.sets(st.integers(0, 39)))
+def test_exactly_those_without_a_place_are_refused(bad):
+    assert refused(Form(bad), 40) == bad
+
+
+@pytest.mark.parametrize(("bad", "most"), [((), 1), ((700,), 22), ((0, 999), 40)])
+def test_few_refusals_cost_few_tries(bad, most):
+    form = Form(bad)
+    assert refused(form, 1000) == set(bad)
+    assert form.asked <= most
