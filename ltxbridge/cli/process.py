@@ -132,7 +132,9 @@ def delivery_lines(delivery: Delivery) -> Iterator[str]:
         yield f"timeline  {delivery.timeline.facts.path}"
     yield f"report    {delivery.html}"
     count = delivery.report.count(RequestState.DELIVERED)
-    yield f"{count} of {len(delivery.report.requests)} delivered; originals unchanged."
+    touched = [original.path for original in delivery.report.originals if not original.unchanged]
+    state = f"changed meanwhile: {', '.join(touched)}" if touched else "originals unchanged"
+    yield f"{count} of {len(delivery.report.requests)} delivered; {state}."
 
 
 def _desk(timeline: Path, settings: Settings, choices: TakeChoices, filesystem: FileSystem) -> Desk:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from interchange.errors import BridgeError
 from interchange.model.media import MediaFacts
 from interchange.model.segment import MediaLink
 from ltxbridge.report.values import OriginalFacts
@@ -58,8 +59,15 @@ class Originals:
             self._digests[path] = self._filesystem.sha256(Path(path))
 
     def proof(self) -> tuple[OriginalFacts, ...]:
-        """Digests before and now, for every file noted."""
+        """Digests before and now, for every file noted; none where a file cannot be read any more."""
         return tuple(
-            OriginalFacts(path, before, self._filesystem.sha256(Path(path)))
+            OriginalFacts(path, before, self._digest_now(path))
             for path, before in self._digests.items()
         )
+
+    def _digest_now(self, path: str) -> str:
+        try:
+            return self._filesystem.sha256(Path(path))
+        except BridgeError:
+            # Reported as changed. A disk that was unplugged meanwhile must not cost the whole report.
+            return ""
