@@ -35,6 +35,7 @@ class EngineLimits:
         max_pixels: Largest picture, width times height.
         size_multiple_px: Width and height are padded up to a multiple of this.
         frame_grid: (step, offset): it makes step * n + offset frames; (1, 0) for any number.
+        seeded_kinds: Kinds in which another seed makes another picture; in the others all takes look alike.
         deterministic: Same request, same machine: same frames.
         source_type: What its frames are, for credentials.
         test_only: Not for real work; hidden from the default listing.
@@ -55,6 +56,7 @@ class EngineLimits:
     frame_grid: tuple[int, int]
     deterministic: bool
     source_type: DigitalSourceType
+    seeded_kinds: frozenset[JobKind] = frozenset()
     test_only: bool = False
 
 

@@ -152,6 +152,7 @@ def plan_segment(
     for media in placed:
         notes += media_notes(media)
     notes += _held_notes(coverage, placed)
+    notes += _alike_notes(directive, limits)
     return tuple(
         PlannedTake(
             segment=segment,
@@ -266,6 +267,16 @@ def _held_notes(coverage: Coverage, placed: tuple[PlacedMedia, ...]) -> list[str
                 "the take goes on from the nearest."
             )
     return notes
+
+
+def _alike_notes(directive: Directive, limits: EngineLimits) -> list[str]:
+    """Say when several takes were asked for that will not differ."""
+    if directive.takes == 1 or directive.verb in limits.seeded_kinds:
+        return []
+    return [
+        f"{limits.engine} makes the same {directive.verb} whatever the seed: "
+        f"the {directive.takes} takes will look alike."
+    ]
 
 
 def _spec(

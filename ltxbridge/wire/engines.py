@@ -84,6 +84,7 @@ def _limits_to_proto(limits: EngineLimits) -> pb.EngineLimits:
         frame_grid_step=limits.frame_grid[0],
         frame_grid_offset=limits.frame_grid[1],
         deterministic=limits.deterministic,
+        seeded_kinds=_KINDS.to_proto(limits.seeded_kinds),
     )
 
 
@@ -113,6 +114,7 @@ def _limits_from_proto(engine: pb.Engine, *, at: str) -> EngineLimits:
             at_least(message.frame_grid_offset, 0, at=f"{inner}.frame_grid_offset"),
         ),
         deterministic=message.deterministic,
+        seeded_kinds=_KINDS.from_proto(list(message.seeded_kinds), at=f"{inner}.seeded_kinds"),
         test_only=engine.test_only,
         source_type=source_type,
     )

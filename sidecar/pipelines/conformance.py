@@ -1,6 +1,6 @@
 """The suite every engine must pass, ours and other people's; it needs no test framework.
 
-    @pytest.mark.parametrize("check", conformance_checks(PLUGIN, seeded_kinds={JobKind.GENERATE}), ids=str)
+    @pytest.mark.parametrize("check", conformance_checks(PLUGIN), ids=str)
     def test_my_engine(check):
         check.run()
 
@@ -10,7 +10,7 @@ raises `AssertionError` with a sentence on the rule the engine broke. See docs/h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby, pairwise
@@ -60,19 +60,15 @@ class Check:
         return self.name
 
 
-def conformance_checks(
-    entry: EngineEntry, *, seeded_kinds: Iterable[JobKind] = ()
-) -> tuple[Check, ...]:
+def conformance_checks(entry: EngineEntry) -> tuple[Check, ...]:
     """List the checks for an engine, in a fixed order; making the list does not create the engine.
 
     Args:
         entry: What the engine's entry point leads to; each check creates an engine of its own.
-        seeded_kinds: Kinds for which another seed must give other pictures.
     """
-    seeded = frozenset(seeded_kinds)
     checks = [Check("limits of engine and entry agree", partial(_check_limits, entry))]
     for kind in REQUEST_KINDS:
-        rules = _rules(entry, kind, seeded=kind in seeded)
+        rules = _rules(entry, kind, seeded=kind in entry.limits.seeded_kinds)
         checks += [
             Check(f"{kind}: {name}", partial(_run, entry, rule, job)) for name, rule, job in rules
         ]

@@ -13,16 +13,11 @@ from sidecar.pipelines.identity.limits import LIMITS as IDENTITY_LIMITS
 from sidecar.pipelines.registry import find_engines
 
 BUILT_IN = find_engines(plugins=())
-SEEDED = {
-    "animatic": {JobKind.REGENERATE, JobKind.GENERATE},
-    "identity": {JobKind.GENERATE},
-}
-
 
 CHECKS = [
     pytest.param(check, id=f"{name}: {check}")
     for name, entry in BUILT_IN.entries.items()
-    for check in conformance_checks(entry, seeded_kinds=SEEDED[name])
+    for check in conformance_checks(entry)
 ]
 
 

@@ -207,6 +207,7 @@ engine_statuses = st.builds(
         size_multiple_px=st.integers(1, INT32),
         frame_grid=st.tuples(st.integers(1, INT32), counts),
         deterministic=st.booleans(),
+        seeded_kinds=_subsets(JobKind),
         source_type=st.sampled_from(DigitalSourceType),
         test_only=st.booleans(),
     ),

@@ -30,5 +30,6 @@ LIMITS: Final = EngineLimits(
     size_multiple_px=1,
     frame_grid=(1, 0),
     deterministic=True,
+    seeded_kinds=frozenset({JobKind.REGENERATE, JobKind.GENERATE}),
     source_type=DigitalSourceType.ALGORITHMIC_MEDIA,
 )

@@ -30,6 +30,7 @@ LIMITS: Final = EngineLimits(
     size_multiple_px=1,
     frame_grid=(1, 0),
     deterministic=True,
+    seeded_kinds=frozenset({JobKind.GENERATE}),
     source_type=DigitalSourceType.ALGORITHMIC_MEDIA,
     test_only=True,
 )

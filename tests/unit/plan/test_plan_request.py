@@ -18,7 +18,7 @@ from support.marked import (
 )
 
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
-from interchange.model.directive import AudioPolicy, Box, Quality, StartFrom
+from interchange.model.directive import AudioPolicy, Box, JobKind, Quality, StartFrom
 from interchange.model.media import BT709, ColourTags, Raster
 from interchange.model.request import Codec, RetakeSpec
 from interchange.plan import PlanOptions
@@ -242,3 +242,13 @@ def test_bridge_over_a_gap_reads_on_into_the_handles():
     assert incoming.record_range == TimeRange(1110, 1125, RATE)
     assert any("'shot A' has no picture for 5 of 10" in note for note in planned.notes)
     assert not any("'shot B' has no picture" in note for note in planned.notes)
+
+
+def test_takes_that_will_look_alike_are_said_to():
+    def notes(verb, **changes):
+        mark = segment(f"LTX: {verb} takes=3", A)
+        return [note for take in plan(mark, using=engines(**changes)) for note in take.notes]
+
+    assert any("look alike" in note for note in notes("retake"))
+    seeded = {"seeded_kinds": frozenset({JobKind.REGENERATE})}
+    assert not any("look alike" in note for note in notes("regenerate", **seeded))
