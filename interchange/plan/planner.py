@@ -274,8 +274,7 @@ def _alike_notes(directive: Directive, limits: EngineLimits) -> list[str]:
     if directive.takes == 1 or directive.verb in limits.seeded_kinds:
         return []
     return [
-        f"{limits.engine} makes the same {directive.verb} whatever the seed: "
-        f"the {directive.takes} takes will look alike."
+        f"{limits.engine} makes the same {directive.verb} whatever the seed; all takes will look alike."
     ]
 
 
