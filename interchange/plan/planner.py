@@ -47,6 +47,10 @@ PathOf = Callable[[str], str]
 _ALL_SERVE = frozenset({"len", "takes", "engine", "seed", "clips"})
 """Keys that the planner meets by itself, whatever the engine."""
 
+_OVERLAP_NOTE = (
+    "Another mark's take covers some of the same frames; there the upper one hides the other."
+)
+
 
 def _as_written(path: str) -> str:
     return path
@@ -87,7 +91,7 @@ def plan_reading(
         takes += [
             replace(take, request=replace(take.request, shot=shot, reel=shot)) for take in planned
         ]
-    return Plan(tuple(takes), tuple(problems))
+    return Plan(tuple(_with_overlaps_noted(takes)), tuple(problems))
 
 
 def plan_segment(
@@ -165,6 +169,33 @@ def plan_segment(
         )
         for number in range(directive.takes)
     )
+
+
+def _with_overlaps_noted(takes: list[PlannedTake]) -> list[PlannedTake]:
+    """Say of takes of different marks that cover the same frames that only one of them will be seen."""
+    places = sorted(
+        range(len(takes)),
+        key=lambda index: (
+            takes[index].segment.sequence.sequence_id,
+            takes[index].request.record_range.start,
+        ),
+    )
+    overlapping: set[int] = set()
+    for position, index in enumerate(places):
+        segment, covered = takes[index].segment, takes[index].request.record_range
+        for other in places[position + 1 :]:
+            following = takes[other]
+            if (
+                following.segment.sequence.sequence_id != segment.sequence.sequence_id
+                or following.request.record_range.start >= covered.end
+            ):
+                break
+            if following.segment.segment_id != segment.segment_id:
+                overlapping |= {index, other}
+    return [
+        replace(take, notes=(*take.notes, _OVERLAP_NOTE)) if index in overlapping else take
+        for index, take in enumerate(takes)
+    ]
 
 
 def _problem(segment: Segment, error: BridgeError) -> Problem:

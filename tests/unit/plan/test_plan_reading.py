@@ -124,3 +124,16 @@ def test_other_engines_are_known_to_the_plan():
     both = engines(limits("other"))
     plan_ = plan_reading(reading, facts_of=lambda _link: facts(), engines=both, options=OPTIONS)
     assert plan_.takes[0].request.engine == "other"
+
+
+def test_takes_that_hide_each_other_say_so():
+    marks = (
+        segment("LTX: retake len=10", A, at=1010, segment_id="m1"),
+        segment("LTX: retake len=10 takes=2", A, at=1019, segment_id="m2"),
+        segment("LTX: retake len=10", A, at=1029, segment_id="m3"),
+    )
+    noted = [
+        (take.segment.segment_id, any("hides the other" in note for note in take.notes))
+        for take in planned(*marks).takes
+    ]
+    assert noted == [("m1", True), ("m2", True), ("m2", True), ("m3", False)]
