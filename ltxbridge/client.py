@@ -42,6 +42,7 @@ from ltxbridge.v1 import (
 
 _CALL_TIMEOUT_S = 30.0
 _RECONNECT_FOR_S = 30.0
+_TEMPORARY_RECONNECT_FOR_S = 2.0
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 3.0
 # As the server's: a dead peer is noticed after 20 + 10 s, a watch stays open as long as the job takes.
@@ -65,10 +66,12 @@ class Endpoint:
     Args:
         address: gRPC address: `unix:/path` or `127.0.0.1:PORT`.
         token_file: File that holds the bearer token.
+        temporary: It ends with the command that started it, and never comes back once it is gone.
     """
 
     address: str
     token_file: Path
+    temporary: bool = False
 
 
 class BridgeClient:
@@ -77,7 +80,7 @@ class BridgeClient:
     Args:
         endpoint: Where the sidecar listens.
         timeout_s: Longest time for one call that is not a stream, in seconds.
-        reconnect_for_s: How long a watch tries to get back to a sidecar that does not answer, in seconds.
+        reconnect_for_s: How long a watch tries to get back, in seconds; by default as long as it may help.
     """
 
     def __init__(
@@ -85,11 +88,12 @@ class BridgeClient:
         endpoint: Endpoint,
         *,
         timeout_s: float = _CALL_TIMEOUT_S,
-        reconnect_for_s: float = _RECONNECT_FOR_S,
+        reconnect_for_s: float | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._timeout_s = timeout_s
-        self._reconnect_for_s = reconnect_for_s
+        patience_s = _TEMPORARY_RECONNECT_FOR_S if endpoint.temporary else _RECONNECT_FOR_S
+        self._reconnect_for_s = patience_s if reconnect_for_s is None else reconnect_for_s
         self._channel = grpc.insecure_channel(endpoint.address, options=_OPTIONS)
         self._jobs = generation_service_pb2_grpc.GenerationServiceStub(self._channel)  # type: ignore[no-untyped-call]
         self._engines = engine_service_pb2_grpc.EngineServiceStub(self._channel)  # type: ignore[no-untyped-call]

@@ -46,7 +46,7 @@ class Discovery:
 
     def endpoint(self, state_dir: Path) -> Endpoint:
         """The same for the client."""
-        return Endpoint(self.address, token_path(state_dir))
+        return Endpoint(self.address, token_path(state_dir), temporary=self.temporary)
 
 
 def token_path(state_dir: Path) -> Path:

@@ -94,11 +94,10 @@ def run(arguments: list[str]) -> int:
     try:
         result = cli.main(arguments, prog_name="ltxbridge", standalone_mode=False)
     except SystemExit:
-        return (
-            ExitCode.OK
-        )  # click's end of a closed pipe: the reader has seen enough, as `| head` does
+        # How click ends on a closed pipe: the reader has seen enough, as `| head` does.
+        return ExitCode.OK
     except click.Abort:
-        message = "stopped. Queued jobs are kept; `ltxbridge jobs list` shows them."
+        message = "stopped. Queued jobs are kept, and go on with the next `process` or `serve`."
         return _refused(StoppedError(message), arguments, ExitCode.REQUEST_FAILED)
     except click.ClickException as error:
         error.show()

@@ -55,7 +55,14 @@ def process(
     mark could not be met; everything else is delivered all the same.
     """
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
-    results = [*process_all(timelines, settings, TakeChoices(**choices), quiet=as_json)]
+    results: list[tuple[Path, Delivery | BridgeError]] = []
+    lost: UnavailableError | NotAuthenticatedError | None = None
+    try:
+        # Keeps what was delivered before the sidecar was lost.
+        results += process_all(timelines, settings, TakeChoices(**choices), quiet=as_json)
+    except (UnavailableError, NotAuthenticatedError) as error:
+        lost = error
+        results += [(path, error) for path in timelines[len(results) :]]
     if as_json:
         click.echo(json.dumps([_document(path, result) for path, result in results], indent=2))
     failed = [result for _, result in results if isinstance(result, BridgeError)]
@@ -63,6 +70,8 @@ def process(
         for path, result in results:
             if isinstance(result, BridgeError):
                 click.echo(f"ltxbridge: {path}: {result.message}", err=True)
+    if lost is not None:
+        return 3
     if failed:
         return 2
     return 0 if all(isinstance(r, Delivery) and r.complete for _, r in results) else 1

@@ -76,7 +76,12 @@ def document_url(path: Path, *, mappings: Sequence[PathMapping]) -> str:
         replacement = Path(mapping.replacement)
         if path.is_relative_to(replacement):
             inside = path.relative_to(replacement).as_posix()
-            return "file://" + quote(f"/{mapping.prefix.strip('/')}/{inside}", safe="/:")
+            prefix = mapping.prefix.rstrip("/")
+            if prefix.startswith("//"):  # a share: its server is the URL's host
+                prefix = prefix.removeprefix("//")
+            elif not prefix.startswith("/"):  # a drive: C:/media
+                prefix = f"/{prefix}" if prefix else ""
+            return "file://" + quote(f"{prefix}/{inside}", safe="/:")
     return path.as_uri()
 
 
