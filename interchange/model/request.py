@@ -209,3 +209,15 @@ class GenerationRequest:
                 return ()
             case RetakeSpec() | RegenerateSpec() | ExtendSpec():
                 return (self.spec.source,)
+
+    @property
+    def files_read(self) -> tuple[str, ...]:
+        """Absolute paths of all files the job reads: sources, still, sound and matte."""
+        match self.spec:
+            case GenerateSpec(image=image, audio_file=audio_file):
+                named = (image, audio_file)
+            case RetakeSpec(matte=matte):
+                named = (matte, None)
+            case _:
+                named = (None, None)
+        return (*(span.path for span in self.sources), *(path for path in named if path))

@@ -91,9 +91,7 @@ def process_timeline(
         timeline, originals=desk.originals, engines=desk.engines, options=desk.options
     )
     desk.filesystem.make_folder(folder)
-    desk.originals.note_digests(
-        {span.path for planned in plan.takes for span in planned.request.sources}
-    )
+    desk.originals.note_digests({path for take in plan.takes for path in take.request.files_read})
     outcomes = make_takes(
         plan.takes,
         client=client,

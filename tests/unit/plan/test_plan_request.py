@@ -252,3 +252,12 @@ def test_takes_that_will_look_alike_are_said_to():
     assert any("look alike" in note for note in notes("retake"))
     seeded = {"seeded_kinds": frozenset({JobKind.REGENERATE})}
     assert not any("look alike" in note for note in notes("regenerate", **seeded))
+
+
+def test_request_names_every_file_it_reads():
+    retake = plan(segment("LTX: retake matte=m.mov", A), path_of=lambda text: f"/roots/{text}")[0]
+    assert retake.request.files_read == ("/media/a.mov", "/roots/m.mov")
+    still = plan(
+        segment("LTX: generate len=4 image=i.png", at=1000), path_of=lambda text: f"/roots/{text}"
+    )[0]
+    assert still.request.files_read == ("/roots/i.png",)
