@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import zip_longest
 
 from interchange.errors import InternalError, Reason, UnsupportedError
 from interchange.formats.base import LaneChange, Patch
@@ -17,10 +18,11 @@ from interchange.formats.fcpxml.document import FcpxmlDocument
 from interchange.formats.fcpxml.framing import inherit_framing
 from interchange.formats.fcpxml.lanes import LaneStack, Occupant
 from interchange.formats.fcpxml.layout import Block, Layout
-from interchange.formats.fcpxml.resources import NewResources, file_name, write_tag
+from interchange.formats.fcpxml.resources import REC_709, NewResources, file_name, write_tag
 from interchange.formats.fcpxml.timeline import Connection, StoryItem, Timeline, Timelines
 from interchange.formats.fcpxml.times import write_time
 from interchange.formats.xml_splice import Element, Splice, apply_splices
+from interchange.model.directive import JobKind
 from interchange.model.take import Placement
 from interchange.timebase import format_timecode
 
@@ -134,9 +136,12 @@ def _place(
     span = (start, start + take.record_range.duration_seconds)
     host = _host(sequence, span)
     base = None if original is None else original.connection
+    if original is not None and base is not None:
+        _refuse_hidden_above(sequence, original, span)
     occupant = sequence.lanes.place_above(base, span)
-    asset = None if original is None else asset_of(document, original)
-    identifier, form = resources.add_asset(placement, asset)
+    # What is generated lies above a clip, but it is no take of it.
+    model = None if segment.directive.verb is JobKind.GENERATE else original
+    identifier, form = resources.add_asset(placement, _colour_space(document, model))
     common = {
         "name": file_name(placement.url),
         "start": write_time(take.source_range.start_seconds),
@@ -146,18 +151,66 @@ def _place(
         "tcFormat": "DF" if take.drop_frame else "NDF",
     }
     framing = None
-    if original is not None:
-        framing = inherit_framing(document, original, take, copy_framing=placement.copy_framing)
+    if model is not None:
+        framing = inherit_framing(document, model, take, copy_framing=placement.copy_framing)
     role = {"videoRole": framing.video_role} if framing is not None and framing.video_role else {}
     picture = {"ref": identifier, **common, **role, "srcEnable": "video"}
     sequence.new.append(_New(host, occupant, picture, framing.children if framing else ()))
     if take.audio_channels > 0:
-        role_text = (
-            original.element.get("audioRole") if original is not None else None
-        ) or "dialogue"
-        sound = {"ref": identifier, **common, "audioRole": role_text, "srcEnable": "audio"}
+        audio_role = None if model is None else model.element.get("audioRole")
+        sound = {
+            "ref": identifier,
+            **common,
+            "audioRole": audio_role or "dialogue",
+            "srcEnable": "audio",
+        }
         sequence.new.append(_New(host, sequence.lanes.place_sound(span), sound))
     return framing.notes if framing is not None else ()
+
+
+def _refuse_hidden_above(
+    sequence: _Sequence, original: StoryItem, span: tuple[Fraction, Fraction]
+) -> None:
+    """Refuse a take that would cover what is connected to its connected clip; the two share one lane outside."""
+    lanes = _lane_path(original.element)
+    for item in sequence.items.values():
+        if (
+            item.connection is original.connection
+            and item.start < span[1]
+            and span[0] < item.end
+            and _is_above(_lane_path(item.element), lanes)
+        ):
+            raise UnsupportedError(
+                f"{item.element.get('name') or item.element.tag!r} is connected above the connected clip "
+                f"{original.element.get('name') or original.element.tag!r}, and a take would cover it. Connect it to "
+                "the primary storyline instead.",
+                reason=Reason.TARGET_UNSUPPORTED,
+            )
+
+
+def _lane_path(element: Element) -> tuple[int, ...]:
+    """The lanes of a connected element from the primary storyline outward."""
+    lanes: list[int] = []
+    at: Element | None = element
+    while at is not None and at.tag != "sequence":
+        if "lane" in at.attributes:
+            lanes.append(int(at.attributes["lane"]))
+        at = at.parent
+    return tuple(reversed(lanes))
+
+
+def _is_above(one: tuple[int, ...], two: tuple[int, ...]) -> bool:
+    differences = (a - b for a, b in zip_longest(one, two, fillvalue=0))
+    return next(filter(None, differences), 0) > 0
+
+
+def _colour_space(document: FcpxmlDocument, model: StoryItem | None) -> str:
+    """That of the media a take was made from, empty where it is not stated; what was made from none is BT.709."""
+    if model is None:
+        return REC_709
+    asset = asset_of(document, model)
+    form = None if asset is None else document.resource(asset, attribute="format")
+    return (form.get("colorSpace") if form is not None else None) or ""
 
 
 def _host(sequence: _Sequence, span: tuple[Fraction, Fraction]) -> StoryItem | None:

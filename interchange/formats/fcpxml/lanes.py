@@ -107,13 +107,15 @@ class LaneStack:
                 are too many lanes.
         """
         base_lane = 0 if base is None else self._of_connection[id(base)].lane
-        lane = base_lane + 1
-        # Takes of one clip lie on each other in the order they were made.
-        while any(
-            each.is_picture_take and each.above is base
-            for each in self._lane(lane).overlapping([span])
-        ):
-            lane += 1
+        # Takes of one clip lie on each other in the order they were made, whatever lanes lie between.
+        own = [
+            each
+            for number, entries in self._lanes.items()
+            if number > base_lane
+            for each in entries.overlapping([span])
+            if each.is_picture_take and each.above is base
+        ]
+        lane = 1 + max((each.lane for each in own), default=base_lane)
         if base_lane < 0 and (lane >= 0 or self._lane(lane).overlapping([span])):
             raise UnsupportedError(
                 "The clip lies below the primary storyline and no lane is free directly above it, so a "
@@ -121,7 +123,9 @@ class LaneStack:
                 reason=Reason.TARGET_UNSUPPORTED,
             )
         take = Occupant(lane, [span], above=base, is_picture_take=True)
-        self._make_room(take)
+        # Also what lies beside an earlier take but above the clip must come to lie above this one.
+        for number in range(base_lane + 1, lane + 1):
+            self._make_room(number, take, own)
         self._lane(lane).add(take)
         return take
 
@@ -142,15 +146,14 @@ class LaneStack:
             if occupant.original is not None and occupant.lane != occupant.original.lane
         ]
 
-    def _make_room(self, newcomer: Occupant) -> None:
-        """Raise what shares the newcomer's lane and time; then what those now lie on, and so on up."""
-        lane_number = newcomer.lane
+    def _make_room(self, lane_number: int, newcomer: Occupant, own: list[Occupant]) -> None:
+        """Raise what lies on a lane in the newcomer's time, but `own`; then what those now lie on, and so on up."""
         movers = [newcomer]
         while movers:
             lane = self._lane(lane_number)
             raised: list[Occupant] = []
             pending = movers
-            staying = {id(mover) for mover in movers}
+            staying = {id(occupant) for occupant in (*movers, *own)}
             while pending:
                 # What already shared this lane and time goes along, so that no order is made up for it.
                 met = [

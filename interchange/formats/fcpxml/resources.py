@@ -12,6 +12,9 @@ from interchange.formats.xml_splice import Element, quote_attribute
 from interchange.model.take import Placement, Take
 from interchange.timebase import FrameRate
 
+REC_709 = "1-1-1 (Rec. 709)"
+"""BT.709 as a format states it."""
+
 
 def file_name(url: str) -> str:
     """The name of the file a URL or path links to, with its extension."""
@@ -39,18 +42,18 @@ class NewResources:
         self._count = 0
         self._new_formats: dict[tuple[FrameRate, int, int, Fraction, str], str] = {}
 
-    def add_asset(self, placement: Placement, original: Element | None) -> tuple[str, str]:
+    def add_asset(self, placement: Placement, colour_space: str) -> tuple[str, str]:
         """Add the asset of a take.
 
         Args:
             placement: The take and its link.
-            original: The asset it stands in for; lends its colour space.
+            colour_space: As a format states it, empty where it is not to be stated.
 
         Returns:
             The ids of the asset and of its format.
         """
         take = placement.take
-        form = self._format(take, original)
+        form = self._format(take, colour_space)
         identifier = self._new_id()
         has_sound = take.audio_channels > 0
         media_rep = self._document.version >= MEDIA_REP_VERSION
@@ -78,12 +81,8 @@ class NewResources:
             self.entries.append([write_tag("asset", attributes)])
         return identifier, form
 
-    def _format(self, take: Take, original: Element | None) -> str:
+    def _format(self, take: Take, colour: str) -> str:
         rate, raster = take.media_range.rate, take.raster
-        source = None
-        if original is not None:
-            source = self._document.resource(original, attribute="format")
-        colour = (source.get("colorSpace") if source is not None else None) or ""
         for element in self._formats:
             if self._fits(element, take, colour):
                 return element.attributes["id"]

@@ -300,6 +300,60 @@ def test_nothing_to_place_changes_nothing() -> None:
     assert apply_takes(raw, []).data == raw
 
 
+def test_title_beside_an_earlier_take_is_raised_above_a_later_and_longer_one() -> None:
+    """The later take lies on the earlier one, so a lane that was free for the title is under it now."""
+    rate = FrameRate(25)
+    title = Clip(5, name="title", lane=1, at=20)
+    raw = Document(rate, [Clip(40, connected=(title,), marks=(RETAKE,))]).xml()
+    segment = segment_of(raw)
+    _, root = patched(
+        raw,
+        place(segment, TimeRange(5, 13, rate), url="file:///1.mov"),
+        place(segment, TimeRange(5, 25, rate), url="file:///2.mov"),
+        place(segment, TimeRange(20, 24, rate), url="file:///3.mov"),
+    )
+    lanes = {clip.get("name"): clip.get("lane") for clip in root.iterfind(".//spine//asset-clip")}
+    assert lanes == {"A": None, "1.mov": "1", "2.mov": "2", "3.mov": "3", "title": "4"}
+
+
+@pytest.mark.parametrize(("lane", "covered"), [(1, True), (-1, False)])
+def test_take_that_would_cover_what_hangs_on_its_connected_clip_is_refused(
+    lane: int, covered: bool
+) -> None:
+    rate = FrameRate(25)
+    nested = Clip(10, name="inset", lane=lane, at=6)
+    marked = Clip(30, name="b-roll", lane=1, connected=(nested,), marks=(RETAKE,))
+    raw = Document(rate, [Clip(40, connected=(marked,))]).xml()
+    placement = place(segment_of(raw), TimeRange(5, 13, rate))
+    if covered:
+        with pytest.raises(UnsupportedError, match=r"'inset' is connected above .* 'b-roll'"):
+            apply_takes(raw, [placement])
+    else:
+        patched(raw, placement)
+
+
+def test_generated_shot_is_no_take_of_the_clip_it_covers() -> None:
+    """No framing, metadata, role or colour of that clip: it was made from nothing, in BT.709."""
+    rate = FrameRate(25)
+    hdr = Clip(
+        40,
+        inside='<adjust-transform scale="2 2"/>',
+        after='<metadata><md key="scene" value="7"/></metadata>',
+        attributes='videoRole="video.x" audioRole="effects"',
+        marks=(Mark(5, "LTX: generate len=8"),),
+    )
+    raw = Document(rate, [hdr]).xml().replace(b"1-1-1 (Rec. 709)", b"9-16-9 (Rec. 2020 PQ)")
+    placement = place(segment_of(raw), TimeRange(5, 13, rate), channels=2)
+    _, root = patched(raw, placement)
+    take = take_in(root)
+    assert len(take) == 0
+    assert take.get("videoRole") is None
+    (form,) = root.iterfind(f"resources/format[@id='{take.get('format')}']")
+    assert form.get("colorSpace") == "1-1-1 (Rec. 709)"
+    (sound,) = root.iterfind(".//asset-clip[@srcEnable='audio']")
+    assert sound.get("audioRole") == "dialogue"
+
+
 ITEMS = st.lists(
     st.tuples(
         st.integers(8, 40),
