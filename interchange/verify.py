@@ -8,8 +8,10 @@ it to it. What it checks:
 2. Every original element is still there, in order, with the same attributes (but declared lanes) and at the
    same exact time; nothing but elements was put in.
 3. What was added is one asset and one connected clip for each take (two where it has sound), new formats that
-   they use, and at most one gap at the end of a storyline; each with the media, time and length asked for.
-4. Ids stay unique; whatever overlaps keeps its order above one another, and no lane is shared that was not.
+   they use, and at most one gap at the end of a storyline; each says exactly what its placement asks for, in
+   every attribute, and frames the take as its original is framed.
+4. Ids stay unique; whatever overlaps keeps its order above one another, and no lane is shared that was not. A
+   take lies directly above its original and its own earlier takes, and under all that lay above those.
 """
 
 from __future__ import annotations
@@ -19,15 +21,21 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
-from typing import NoReturn
 
 from interchange.errors import BridgeError, InvalidInputError, Reason
 from interchange.formats.base import LaneChange
+from interchange.formats.fcpxml.recheck import (
+    Comparison,
+    check_asset,
+    check_clip,
+    check_gap,
+    name_of,
+    unfaithful,
+)
 from interchange.formats.fcpxml.reread import CLIP_TAGS, Connected, Reread
 from interchange.formats.xml_splice import Element, Splice, XmlIndex, apply_splices
 from interchange.model.take import Placement
 
-_INHERITED = ("adjust-", "filter-video", "keyword", "metadata")
 _OPENED = re.compile(rb">\s*</[\w-]+>")
 """What an empty element becomes when it gets children, less the children."""
 
@@ -56,31 +64,37 @@ def verify_delivery(
         InvalidInputError: `DELIVERY_UNFAITHFUL`, with what differs.
     """
     if _undo(delivered, splices, original) != original:
-        _unfaithful("bytes outside the declared changes differ")
+        unfaithful("bytes outside the declared changes differ")
     try:
         times: dict[str, Fraction] = {}
         before = Reread(original_index or XmlIndex(original), times)
         after = Reread(XmlIndex(delivered), times)
+        _verify(before, after, placements, splices=splices, lane_changes=lane_changes)
     except BridgeError as error:
+        if error.reason is Reason.DELIVERY_UNFAITHFUL:
+            raise
         raise InvalidInputError(
             f"The patched timeline is not delivered, because it cannot be read back: {error}",
             reason=Reason.DELIVERY_UNFAITHFUL,
         ) from error
+
+
+def _verify(
+    before: Reread,
+    after: Reread,
+    placements: Sequence[Placement],
+    *,
+    splices: Sequence[Splice],
+    lane_changes: Sequence[LaneChange],
+) -> None:
     raised = {int(change.element_id): change for change in lane_changes}
     kept, added = _pair(before, after, raised)
-    _check_residue(original, splices, after, added)
+    _check_residue(before.xml.raw, splices, after, added)
     _check_times(before, after, kept)
-    _check_additions(after, kept, added, placements)
+    comparison = Comparison(before, after, kept)
+    takes = _check_additions(comparison, added, placements)
     _check_ids(before, after)
-    _check_lanes(before, after, kept)
-
-
-def _unfaithful(what: str) -> NoReturn:
-    raise InvalidInputError(
-        f"The patched timeline is not delivered, because {what}. The takes are safe on disk. This is a "
-        "fault of ours; please report it with the timeline.",
-        reason=Reason.DELIVERY_UNFAITHFUL,
-    )
+    _check_lanes(comparison, takes)
 
 
 def _undo(delivered: bytes, splices: Sequence[Splice], original: bytes) -> bytes:
@@ -91,7 +105,7 @@ def _undo(delivered: bytes, splices: Sequence[Splice], original: bytes) -> bytes
         start = splice.start + shift
         end = start + len(splice.replacement)
         if delivered[start:end] != splice.replacement:
-            _unfaithful("a declared change is not where it was declared")
+            unfaithful("a declared change is not where it was declared")
         inverse.append(Splice(start, end, original[splice.start : splice.end]))
         shift += len(splice.replacement) - (splice.end - splice.start)
     return apply_splices(delivered, inverse)
@@ -109,7 +123,7 @@ def _pair(
     added: list[Element] = []
     pending = [(before.xml.root, after.xml.root)]
     if not _alike(before.xml.root, after.xml.root, raised):
-        _unfaithful("its outermost element differs")
+        unfaithful("its outermost element differs")
     used = set()
     while pending:
         old, new = pending.pop()
@@ -129,10 +143,10 @@ def _pair(
                     break
                 added.append(candidate)
             else:
-                _unfaithful(f"{_name(child)} of the original is missing or changed")
+                unfaithful(f"{name_of(child)} of the original is missing or changed")
         added += candidates
     if used != set(raised):
-        _unfaithful("a lane change was declared for an element that is not there")
+        unfaithful("a lane change was declared for an element that is not there")
     return kept, added
 
 
@@ -180,7 +194,7 @@ def _check_residue(
         is_lane = removed.lstrip(b"-").isdigit() and residue.isdigit()
         opened = removed == b"/>" and _OPENED.fullmatch(residue)
         if not (is_lane or opened or (not removed and not residue.strip())):
-            _unfaithful("something else than takes was written")
+            unfaithful("something else than takes was written")
 
 
 def _check_times(before: Reread, after: Reread, kept: dict[int, int]) -> None:
@@ -188,25 +202,35 @@ def _check_times(before: Reread, after: Reread, kept: dict[int, int]) -> None:
         now = after.places.get(kept[index])
         # Start, duration, own start and own rate; sequence numbers and lanes may differ.
         if now is None or now[:4] != place[:4]:
-            _unfaithful(f"{_name(before.xml.elements[index])} does not stand where it did")
+            unfaithful(f"{name_of(before.xml.elements[index])} does not stand where it did")
 
 
 def _check_additions(
-    after: Reread, kept: dict[int, int], added: list[Element], placements: Sequence[Placement]
-) -> None:
-    assets, formats, clips = _sorted_additions(after, added)
+    comparison: Comparison, added: list[Element], placements: Sequence[Placement]
+) -> dict[int, Placement]:
+    """Hold what was added to the placements; returns the takes' pictures by index, in the placements' order."""
+    assets, formats, clips = _sorted_additions(comparison.after, added)
     if unused := formats - {asset.get("format") or "" for asset in assets}:
-        _unfaithful(f"the format {min(unused)!r} was added and is not used")
+        unfaithful(f"the format {min(unused)!r} was added and is not used")
     if len(assets) != len(placements):
-        _unfaithful(f"{len(placements)} takes were to be added, and {len(assets)} assets were")
+        unfaithful(f"{len(placements)} takes were to be added, and {len(assets)} assets were")
     clips_of = defaultdict(list)
     for clip in clips:
         clips_of[clip.get("ref") or ""].append(clip)
+    pictures: dict[int, Placement] = {}
     for asset, placement in zip(assets, placements, strict=True):
-        _check_asset(after, asset, placement)
-        _check_clips(after, kept, clips_of.pop(asset.get("id") or "", []), placement)
+        check_asset(comparison, asset, placement)
+        own = clips_of.pop(asset.get("id") or "", [])
+        expected_parts = ["video"] + (["audio"] if placement.take.audio_channels > 0 else [])
+        if sorted(clip.get("srcEnable") or "all" for clip in own) != sorted(expected_parts):
+            unfaithful(f"{placement.url!r} was not added exactly once")
+        for clip in own:
+            check_clip(comparison, clip, asset, placement)
+            if clip.get("srcEnable") == "video":
+                pictures[clip.index] = placement
     if clips_of:
-        _unfaithful("a connected clip was added that shows no take")
+        unfaithful("a connected clip was added that shows no take")
+    return pictures
 
 
 def _sorted_additions(
@@ -219,7 +243,8 @@ def _sorted_additions(
     for element in added:
         parent = element.parent.tag if element.parent is not None else ""
         if element.tag == "gap" and parent == "spine":
-            clips += _appended_gap(after, element)
+            check_gap(after, element)
+            clips += element.children
         elif element.tag == "asset-clip" and parent in CLIP_TAGS:
             clips.append(element)
         elif element.tag == "asset" and parent == "resources":
@@ -227,88 +252,8 @@ def _sorted_additions(
         elif element.tag == "format" and parent == "resources":
             formats.add(element.get("id") or "")
         else:
-            _unfaithful(f"{_name(element)} was added, which nobody asked for")
+            unfaithful(f"{name_of(element)} was added, which nobody asked for")
     return assets, formats, clips
-
-
-def _appended_gap(after: Reread, gap: Element) -> Sequence[Element]:
-    spine = gap.parent
-    place = after.places.get(gap.index)
-    siblings = [] if spine is None else [each for each in spine.children if each.tag in CLIP_TAGS]
-    if place is None or place.lanes or siblings[-1] is not gap:
-        _unfaithful("a gap was added elsewhere than at the end of a storyline")
-    if len(siblings) > 1:
-        last = after.places[siblings[-2].index]
-        if place.start != last.start + last.duration:
-            _unfaithful("the added gap does not begin where the storyline ended")
-    if any(child.tag != "asset-clip" for child in gap.children):
-        _unfaithful("the added gap holds something else than takes")
-    return gap.children
-
-
-def _check_asset(after: Reread, asset: Element, placement: Placement) -> None:
-    take = placement.take
-    link = asset.get("src")
-    representation = asset.find("media-rep")
-    if representation is not None:
-        link = representation.get("src")
-    form = after.by_id.get(asset.get("format") or "")
-    expected = (
-        placement.url,
-        take.media_range.start_seconds,
-        take.media_range.duration_seconds,
-        take.media_range.rate.frame_duration,
-        (str(take.raster.width_px), str(take.raster.height_px)),
-    )
-    found = (
-        link,
-        after.time(asset, "start"),
-        after.time(asset, "duration"),
-        None if form is None else after.time(form, "frameDuration"),
-        None if form is None else (form.get("width"), form.get("height")),
-    )
-    if found != expected:
-        _unfaithful(f"the asset of {placement.url!r} does not describe the take")
-
-
-def _check_clips(
-    after: Reread, kept: dict[int, int], clips: list[Element], placement: Placement
-) -> None:
-    take = placement.take
-    expected_parts = ["video"] + (["audio"] if take.audio_channels > 0 else [])
-    if sorted(clip.get("srcEnable") or "all" for clip in clips) != sorted(expected_parts):
-        _unfaithful(f"{placement.url!r} was not added exactly once")
-    for clip in clips:
-        place = after.places.get(clip.index)
-        if place is None or place.sequence != kept.get(int(placement.segment.sequence.sequence_id)):
-            _unfaithful(f"{_name(clip)} does not stand in its sequence")
-        if (
-            place.start != take.record_range.start_seconds
-            or place.duration != take.record_range.duration_seconds
-            or place.own_start != take.source_range.start_seconds
-            or after.frame_rate(place.sequence) != take.record_range.rate
-        ):
-            _unfaithful(f"{_name(clip)} does not stand on the frames it was made for")
-        if (clip.get("enabled") == "0") is placement.active:
-            _unfaithful(f"{_name(clip)} is switched on or off against what was asked")
-        if not all(child.tag.startswith(_INHERITED) for child in clip.children):
-            _unfaithful(f"{_name(clip)} holds more than the framing of its original")
-        base = _base_lane(after, kept, placement)
-        lane = place.lanes[0]
-        is_sound = clip.get("srcEnable") == "audio"
-        wrong = lane >= 0 if is_sound else (lane <= base or (lane > 0) != (base >= 0))
-        if len(place.lanes) != 1 or wrong:
-            _unfaithful(f"{_name(clip)} is not on a lane above its original")
-
-
-def _base_lane(after: Reread, kept: dict[int, int], placement: Placement) -> int:
-    """The lane on which the clip a take answers now lies; 0 for the primary storyline."""
-    segment = placement.segment
-    clip = segment.clip or segment.previous or segment.following
-    if clip is None:
-        return 0
-    place = after.places.get(kept.get(int(clip.element_id), -1))
-    return place.lanes[0] if place is not None and place.lanes else 0
 
 
 def _check_ids(before: Reread, after: Reread) -> None:
@@ -322,30 +267,75 @@ def _check_ids(before: Reread, after: Reread) -> None:
 
     for name, count in repeated(after).items():
         if count > repeated(before).get(name, 1):
-            _unfaithful(f"the id {name!r} is used twice")
+            unfaithful(f"the id {name!r} is used twice")
 
 
-def _check_lanes(before: Reread, after: Reread, kept: dict[int, int]) -> None:
-    original_of = {new: old for old, new in kept.items()}
+def _check_lanes(comparison: Comparison, takes: dict[int, Placement]) -> None:
+    original_of = {new: old for old, new in comparison.kept.items()}
     orders_before: dict[tuple[int, int], tuple[int, int]] = {}
-    for entries in before.connections().values():
+    for entries in comparison.before.connections().values():
         for one, two in _overlapping(entries):
-            orders_before[_key(one[2], two[2])] = (_order(one, two), one[2])
-    for entries in after.connections().values():
+            orders_before[_key(one[2], two[2])] = (_order(one[3], two[3]), one[2])
+    stack = _TakeStack(comparison, takes)
+    for entries in comparison.after.connections().values():
         for one, two in _overlapping(entries):
-            order = _order(one, two)
-            pair = original_of.get(one[2]), original_of.get(two[2])
-            if pair[0] is None or pair[1] is None:
-                if order == 0:
-                    _unfaithful(
-                        f"{_name(after.xml.elements[two[2]])} shares a lane with another clip"
-                    )
+            order = _order(one[3], two[3])
+            first, second = original_of.get(one[2]), original_of.get(two[2])
+            if first is None or second is None:
+                stack.check_pair(one, two, order)
                 continue
-            was, first = orders_before[_key(pair[0], pair[1])]
-            if order != (was if first == pair[0] else -was):
-                _unfaithful(
-                    f"{_name(after.xml.elements[two[2]])} is not above or below what it was"
+            was, asked = orders_before[_key(first, second)]
+            if order != (was if asked == first else -was):
+                unfaithful(f"{stack.name(two)} is not above or below what it was")
+    stack.check_next_lanes()
+
+
+class _TakeStack:
+    """Holds every take to its place: directly above its original, under all that lay above that.
+
+    Args:
+        comparison: Before and after.
+        takes: The takes' pictures by index, in the order they were placed.
+    """
+
+    def __init__(self, comparison: Comparison, takes: dict[int, Placement]) -> None:
+        self._after = comparison.after
+        self._ranks = {index: rank for rank, index in enumerate(takes)}
+        self._bases = {index: comparison.base_lanes(take.segment) for index, take in takes.items()}
+        self._own_beneath: dict[int, set[int]] = defaultdict(set)
+
+    def name(self, connected: Connected) -> str:
+        """Something on a lane in words."""
+        return name_of(self._after.xml.elements[connected[2]])
+
+    def check_pair(self, one: Connected, two: Connected, order: int) -> None:
+        """Check two that overlap, at least one of them added; `order` is `_order` of their lanes."""
+        if order == 0:
+            unfaithful(f"{self.name(two)} shares a lane with another clip")
+        are_takes = one[2] in self._bases, two[2] in self._bases
+        if all(are_takes):
+            self._check_own(*((one, two) if order > 0 else (two, one)))
+        elif any(are_takes):
+            take, other = (one, two) if are_takes[0] else (two, one)
+            was_above = _order(other[3], self._bases[take[2]]) > 0
+            if was_above != (_order(other[3], take[3]) > 0):
+                unfaithful(f"{self.name(other)} is not above or below {self.name(take)} as it was")
+
+    def check_next_lanes(self) -> None:
+        """No lane may lie between a take and what it is above: its original, or its own earlier takes."""
+        for index, base in self._bases.items():
+            below = self._after.places[index].lanes[0] - 1
+            if below != (base[0] if base else 0) and below not in self._own_beneath[index]:
+                unfaithful(
+                    f"{name_of(self._after.xml.elements[index])} is not directly above its clip"
                 )
+
+    def _check_own(self, upper: Connected, lower: Connected) -> None:
+        if self._bases[upper[2]] != self._bases[lower[2]]:
+            return
+        self._own_beneath[upper[2]].add(lower[3][0])
+        if self._ranks[upper[2]] < self._ranks[lower[2]]:
+            unfaithful(f"{self.name(lower)} lies under an earlier take")
 
 
 def _key(one: int, two: int) -> tuple[int, int]:
@@ -362,15 +352,9 @@ def _overlapping(entries: list[Connected]) -> Iterator[tuple[Connected, Connecte
         open_entries.append(entry)
 
 
-def _order(one: Connected, two: Connected) -> int:
+def _order(one: tuple[int, ...], two: tuple[int, ...]) -> int:
     """1 where the first lies above the second, -1 below, 0 on the same lane."""
-    size = max(len(one[3]), len(two[3]))
-    first = one[3] + (0,) * (size - len(one[3]))
-    second = two[3] + (0,) * (size - len(two[3]))
+    size = max(len(one), len(two))
+    first = one + (0,) * (size - len(one))
+    second = two + (0,) * (size - len(two))
     return (first > second) - (first < second)
-
-
-def _name(element: Element) -> str:
-    return (
-        f"<{element.tag} {element.get('name') or element.get('value') or element.get('id') or ''}>"
-    )

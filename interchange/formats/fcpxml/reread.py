@@ -10,7 +10,7 @@ from collections import defaultdict
 from fractions import Fraction
 from typing import NamedTuple
 
-from interchange.errors import BridgeError
+from interchange.errors import BridgeError, InvalidInputError, Reason
 from interchange.formats.fcpxml.document import predefined_rate
 from interchange.formats.fcpxml.times import conform_scale, parse_time
 from interchange.formats.xml_splice import Element, XmlIndex
@@ -73,7 +73,8 @@ class Reread:
             if element.tag == "sequence":
                 self._sequence(element)
             elif element.parent is not None and (
-                element.tag in CLIP_TAGS or element.tag == "spine"
+                element.tag in CLIP_TAGS
+                or (element.tag == "spine" and element.parent.tag != "spine")
             ):
                 self._item(element, element.parent)
 
@@ -119,7 +120,7 @@ class Reread:
         start = around.start
         if offset is not None:
             start += (offset - around.own_start) / around.own_rate
-        lanes = (*lanes, int(element.attributes["lane"]))
+        lanes = (*lanes, _lane(element))
         if element.tag == "spine":
             self._ends[element.index] = (start, _ZERO)
         self._put(element, start, around.sequence, lanes)
@@ -129,12 +130,13 @@ class Reread:
     ) -> Place:
         rate = self._own_rate(element, sequence)
         place = Place(
-            start, self._duration(element), self._own_start(element), rate, sequence, lanes
+            start, self._duration(element), self.own_start(element), rate, sequence, lanes
         )
         self.places[element.index] = place
         return place
 
-    def _own_start(self, element: Element) -> Fraction:
+    def own_start(self, element: Element) -> Fraction:
+        """An element's own time where it begins, in seconds."""
         start = self.time(element, "start")
         if start is None and element.tag in {"asset-clip", "video", "audio"}:
             asset = self.by_id.get(element.attributes.get("ref", ""))
@@ -188,3 +190,14 @@ class Reread:
         for entries in found.values():
             entries.sort()
         return found
+
+
+def _lane(element: Element) -> int:
+    text = element.attributes["lane"]
+    try:
+        return int(text[:9])
+    except ValueError as error:
+        raise InvalidInputError(
+            f"lane={text[:20]!r} of <{element.tag}> is not a whole number.",
+            reason=Reason.DOCUMENT_MALFORMED,
+        ) from error

@@ -138,7 +138,7 @@ def seconds(frame: int) -> bytes:
         (
             b'srcEnable="video"/>',
             b'srcEnable="video"><marker/></asset-clip>',
-            "more than the framing",
+            "framing of its original",
         ),
     ],
 )
@@ -218,3 +218,10 @@ def test_any_single_changed_byte_is_refused(data: st.DataObject) -> None:
     byte = data.draw(st.integers(0, 255).filter(lambda each: each != patch.data[place_]))
     changed = patch.data[:place_] + bytes([byte]) + patch.data[place_ + 1 :]
     refused(raw, replace(patch, data=changed), placements)
+
+
+def test_title_left_under_a_take_that_lies_on_another_take_is_refused() -> None:
+    """A lane that is free and not shared is not enough: what was above the clip must be above the take."""
+    raw, patch, placements = case()
+    higher = redone(patch, raw, b'lane="1"', b'lane="5"')
+    assert "as it was" in refused(raw, higher, placements)
