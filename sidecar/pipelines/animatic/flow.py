@@ -117,7 +117,7 @@ def measure_flow(first: Proxy, second: Proxy, *, start: VectorField | None = Non
     # Any: the stub forbids the None that stands for "no flow to start from".
     estimator: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     estimator.setVariationalRefinementIterations(8)
-    with _one_thread():
+    with one_thread():
         return as_field(estimator.calc(first, second, None if start is None else start.copy()))
 
 
@@ -340,7 +340,7 @@ def _likeness(first: Proxy, second: Proxy, flow: VectorField) -> Field:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """DIS searches in as many stripes as there are threads, so its result depends on their number."""
     threads: Any = cv2.getNumThreads()
     cv2.setNumThreads(1)

@@ -36,8 +36,18 @@ def measure_velocity(context: list[Proxy], *, time_step: int) -> Velocity:
         context: The picture itself, then its neighbours, nearest first; at least two.
         time_step: -1 where the neighbours lie before the picture, +1 where they follow it.
     """
-    times = time_step * np.arange(1, len(context), dtype=np.float64)
-    flows = np.stack(_neighbour_flows(context))
+    return fit_velocity(flows_to_neighbours(context), time_step=time_step)
+
+
+def fit_velocity(flows_found: list[VectorField], *, time_step: int) -> Velocity:
+    """Fit a motion with steady acceleration to the flows from a picture to its neighbours.
+
+    Args:
+        flows_found: To each neighbour, nearest first; at least one.
+        time_step: -1 where the neighbours lie before the picture, +1 where they follow it.
+    """
+    times = time_step * np.arange(1, len(flows_found) + 1, dtype=np.float64)
+    flows = np.stack(flows_found)
     # position(t) = v t + a t^2 / 2; the ridge on a keeps noise from becoming acceleration.
     basis = np.stack((times, np.square(times) / 2), axis=1)
     ridge = np.diag([0.0, _STEADINESS * float(np.square(times).sum())])
@@ -54,7 +64,7 @@ def measure_velocity(context: list[Proxy], *, time_step: int) -> Velocity:
     return Velocity(blur(mended, 1.5), trust)
 
 
-def _neighbour_flows(context: list[Proxy]) -> list[VectorField]:
+def flows_to_neighbours(context: list[Proxy]) -> list[VectorField]:
     """Flow from a picture to each neighbour; each starts from the nearer one's, carried on."""
     flows = [measure_flow(context[0], context[1])]
     for steps, neighbour in enumerate(context[2:], start=2):

@@ -20,14 +20,23 @@ from sidecar.pipelines.animatic.card import Card
 from sidecar.pipelines.animatic.drift import Drift
 from sidecar.pipelines.animatic.flow import (
     WORKING_WIDTH_PX,
+    Proxy,
     WorkingSize,
     correspond,
     make_proxies,
 )
 from sidecar.pipelines.animatic.inbetween import Inbetween
 from sidecar.pipelines.animatic.limits import LIMITS
-from sidecar.pipelines.animatic.motion import expect, measure_velocity
+from sidecar.pipelines.animatic.motion import (
+    Velocity,
+    expect,
+    fit_velocity,
+    flows_to_neighbours,
+)
+from sidecar.pipelines.animatic.movers import ColourProxy, Sight, make_colour_proxies
 from sidecar.pipelines.animatic.plate import Plate
+from sidecar.pipelines.animatic.stage import Edges, Stage, clear, plan_passages
+from sidecar.pipelines.animatic.staging import Cast, find_cast
 from sidecar.pipelines.animatic.transition import Transition
 from sidecar.pipelines.base import EngineJob, Picture, SourcePictures
 
@@ -140,38 +149,53 @@ def _working_size(job: EngineJob) -> WorkingSize:
 def _join(job: EngineJob, before: _Side, after: _Side, checkpoint: Checkpoint) -> Shot:
     size = _working_size(job)
     pictures_before, pictures_after = before.pictures(), after.pictures()
-    proxies = make_proxies([*pictures_before, *pictures_after], size)
-    context_before = proxies[: len(pictures_before)]
-    context_after = proxies[len(pictures_before) :]
-    first = Plate.of(pictures_before[0], size=size)
-    second = Plate.of(pictures_after[0], size=size)
-    del pictures_before, pictures_after
+    edges = Edges(pictures_before[0], pictures_before[-1], pictures_after[0], pictures_after[-1])
+    both = [*pictures_before, *pictures_after]
+    proxies, colours = make_proxies(both, size), make_colour_proxies(both, size)
+    count = len(pictures_before)
+    del pictures_before, pictures_after, both
     interval = after.edge_frame - before.edge_frame
     checkpoint()
-    leaving = measure_velocity(context_before, time_step=-1) if len(before.frames) > 1 else None
+    leaving = _look(proxies[:count], colours[:count], before.time_step)
     checkpoint()
-    arriving = measure_velocity(context_after, time_step=+1) if len(after.frames) > 1 else None
+    arriving = _look(proxies[count:], colours[count:], after.time_step)
     checkpoint()
-    expected = expect(leaving, arriving, interval=interval)
-    match = correspond(context_before[0], context_after[0], expected=expected)
+    match = correspond(
+        proxies[0],
+        proxies[count],
+        expected=expect(_velocity(leaving), _velocity(arriving), interval=interval),
+    )
     checkpoint()
-    between: Inbetween | Transition
+    between: Stage | Transition
     if match.agreement >= _LEAST_AGREEMENT:
-        between = Inbetween.plan(
-            first,
-            second,
-            match=match,
-            leaving=leaving,
-            arriving=arriving,
-            interval=interval,
-        )
+        cast = None
+        if leaving is not None and arriving is not None:
+            cast = find_cast(
+                leaving, arriving, (proxies[0], proxies[count]), match, interval=interval
+            )
+            checkpoint()
+        if cast is not None:
+            between = _staged(edges, cast, size, interval)
+        else:
+            between = Stage(
+                Inbetween.plan(
+                    Plate.of(edges.first, size=size),
+                    Plate.of(edges.second, size=size),
+                    match=match,
+                    leaving=_velocity(leaving),
+                    arriving=_velocity(arriving),
+                    interval=interval,
+                ),
+                (),
+            )
     else:
         ease = float(max(interval, 2))
+        first, second = Plate.of(edges.first, size=size), Plate.of(edges.second, size=size)
         between = Transition.plan(
-            Drift.plan(first, context_before, time_step=-1, longest_ease=ease),
-            Drift.plan(second, context_after, time_step=+1, longest_ease=ease),
+            Drift.plan(first, proxies[:count], time_step=-1, longest_ease=ease),
+            Drift.plan(second, proxies[count:], time_step=+1, longest_ease=ease),
             interval=interval,
-            proxies=(context_before[0], context_after[0]),
+            proxies=(proxies[0], proxies[count]),
         )
 
     def shot(record_frame: int) -> Picture:
@@ -182,6 +206,34 @@ def _join(job: EngineJob, before: _Side, after: _Side, checkpoint: Checkpoint) -
         return between.picture((record_frame - before.edge_frame) / interval)
 
     return shot
+
+
+def _look(proxies: list[Proxy], colours: list[ColourProxy], time_step: int) -> Sight | None:
+    """Measure the motion on one side; None where only one picture of it is known."""
+    if len(proxies) < 2:
+        return None
+    flows = flows_to_neighbours(proxies)
+    return Sight(colours, flows, fit_velocity(flows, time_step=time_step), time_step)
+
+
+def _velocity(side: Sight | None) -> Velocity | None:
+    return None if side is None else side.velocity
+
+
+def _staged(edges: Edges, cast: Cast, size: WorkingSize, interval: int) -> Stage:
+    """Match the ground again without the movers, and let those go their own ways over it."""
+    first, second = clear(edges, cast)
+    proxies = make_proxies([first, second], size)
+    expected = expect(cast.leaving, cast.arriving, interval=interval)
+    ground = Inbetween.plan(
+        Plate.of(first, size=size),
+        Plate.of(second, size=size),
+        match=correspond(proxies[0], proxies[1], expected=expected),
+        leaving=cast.leaving,
+        arriving=cast.arriving,
+        interval=interval,
+    )
+    return Stage(ground, plan_passages(edges, cast, size=size, interval=interval))
 
 
 def _carry_on(job: EngineJob, side: _Side) -> Shot:
