@@ -12,7 +12,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from interchange.errors import Reason, UnsupportedError
-from sidecar.media.container import damaged, open_media, picture_stream
+from sidecar.media.container import channel_count, damaged, open_media, picture_stream
 from sidecar.media.frame_index import index_frames
 from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Sound
@@ -73,7 +73,10 @@ def _read_track(
 ) -> NDArray[np.float32]:
     """Samples [origin, origin + count) of one track, counted on the container's clock."""
     rate = track.codec_context.sample_rate
-    samples = np.zeros((count, track.codec_context.channels), dtype=np.float32)
+    channels = channel_count(track)
+    # Numbered, not named: a frame's own layout is freed twice where its order is custom (see `channel_count`).
+    track.codec_context.options = {"ch_layout": f"{channels}C"}
+    samples = np.zeros((count, channels), dtype=np.float32)
     time_base = Fraction(track.time_base or Fraction(1, rate))
     # A clock coarser than the samples (Matroska: 1 ms) cannot place a block: those are counted from the
     # first one instead, and only a step of more than a tick is a gap.

@@ -7,6 +7,7 @@ speak only the `file` protocol and to consider only these containers, so that a 
 
 from __future__ import annotations
 
+import ctypes
 import os
 import stat
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import av
+from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -28,6 +30,10 @@ _OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
 _STILL_CODECS = frozenset(
     {"png", "bmp", "tiff", "gif", "webp", "apng", "exr", "dpx", "targa", "psd", "svg"}
 )
+
+# More than any camera or scan has (16K is 15360x8640); a damaged header can claim far more memory than there is.
+_MOST_PX_A_SIDE = 16_384
+_MOST_PX = 1 << 27
 
 
 @contextmanager
@@ -101,7 +107,36 @@ def picture_stream(container: InputContainer, path: Path) -> VideoStream:
         raise unsupported(path, "there is no decoder for its pictures")
     if stream.codec_context.name in _STILL_CODECS:
         raise unsupported(path, f"its pictures are stills ({stream.codec_context.name})")
+    refuse_vast(stream.codec_context.width, stream.codec_context.height, path)
+    # The pictures themselves may claim another size than the container does.
+    stream.codec_context.options = {"max_pixels": str(_MOST_PX)}
     return stream
+
+
+def refuse_vast(width_px: int, height_px: int, path: Path) -> None:
+    """Refuse pictures of a size that would use up the memory, before any is allocated.
+
+    Raises:
+        UnsupportedError: More than 16384 pixels a side, or 134 million in all (MEDIA_UNSUPPORTED).
+    """
+    if max(width_px, height_px) > _MOST_PX_A_SIDE or width_px * height_px > _MOST_PX:
+        raise UnsupportedError(
+            f"{path} claims pictures of {width_px}x{height_px}; at most {_MOST_PX_A_SIDE} pixels a side and "
+            f"{_MOST_PX:,} in all are read. Scale it down in your NLE, or copy it again if that is not its size.",
+            reason=Reason.MEDIA_UNSUPPORTED,
+            metadata={"path": str(path)},
+        )
+
+
+def channel_count(track: AudioStream) -> int:
+    """Channels of a sound track, however its channels are laid out.
+
+    PyAV 18 frees a layout of its own making (`7.1` in QuickTime, as recorders write it) together with the
+    codec's, which shares it, and the process aborts. One reference that is never given back prevents that.
+    """
+    layout = track.codec_context.layout
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(layout))
+    return layout.nb_channels
 
 
 def damaged(path: Path, what: str) -> InvalidInputError:

@@ -105,8 +105,8 @@ def index_frames(container: InputContainer, stream: VideoStream, path: Path) -> 
     time_base = stream.time_base
     if not pts or not keys or time_base is None:
         raise damaged(path, "there is no complete picture in it")
-    # MOV and MP4 index by decoding time, the others by presentation time.
-    by_dts = "mov" in container.format.name
+    # MOV, MP4 and MPEG-TS are searched by decoding time, the others by presentation time.
+    by_dts = "mov" in container.format.name or container.format.name == "mpegts"
     return FrameIndex(
         time_base=Fraction(time_base),
         pts=pts,

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import re
+import struct
 from fractions import Fraction
 from pathlib import Path
 
 import av
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
 from av.video.stream import VideoStream
 
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from interchange.model.media import AudioTrack, MediaFacts, Raster
 from interchange.timebase import FrameRate, parse_timecode
-from sidecar.media.container import damaged, media_status, open_media, picture_stream, unsupported
+from sidecar.media.container import (
+    channel_count,
+    damaged,
+    media_status,
+    open_media,
+    picture_stream,
+    unsupported,
+)
 from sidecar.media.frame_index import index_frames
 from sidecar.media.pixels import LAYOUTS, read_tags
 from sidecar.media.timecode_track import timecode_rate
 
+_MATRIX = struct.Struct("=5i")  # the upper left four numbers of 3x3, and one between them
 _FIRST_INTERLACED_ORDER = 2  # AVFieldOrder: 0 unknown, 1 progressive, above that interlaced
 
 
@@ -69,7 +79,7 @@ def probe_media(path: Path) -> MediaFacts:
             audio=tuple(
                 AudioTrack(
                     index=track.index,
-                    channels=track.codec_context.channels,
+                    channels=channel_count(track),
                     sample_rate_hz=track.codec_context.sample_rate,
                     codec=track.codec_context.name,
                 )
@@ -106,10 +116,17 @@ def _refuse_interlaced(stream: VideoStream, first: av.VideoFrame, path: Path) ->
 
 
 def _clockwise_rotation(first: av.VideoFrame, path: Path) -> int:
-    # FFmpeg counts anticlockwise, -180 to 180.
-    rotation = -first.rotation % 360
-    if rotation % 90:
-        raise unsupported(path, f"it asks players to turn it by {rotation} degrees")
+    """Degrees a player turns the picture, read from the whole matrix: FFmpeg's own figure ignores mirroring."""
+    matrix = first.side_data.get("DISPLAYMATRIX")
+    if not isinstance(matrix, SideData):
+        return 0
+    a, b, _, c, d = _MATRIX.unpack_from(bytes(matrix))
+    turns = {(1, 0, 0, 1): 0, (0, 1, -1, 0): 90, (-1, 0, 0, -1): 180, (0, -1, 1, 0): 270}
+    scale = max(abs(a), abs(b)) or 1
+    rotation = turns.get((a / scale, b / scale, c / scale, d / scale))
+    if rotation is None:
+        how = "mirror it" if a * d - b * c < 0 else "skew or stretch it, or turn it by an odd angle"
+        raise unsupported(path, f"it asks players to {how}")
     return rotation
 
 

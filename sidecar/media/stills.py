@@ -9,7 +9,7 @@ import numpy as np
 
 from interchange.errors import InternalError, InvalidInputError, Reason, UnsupportedError
 from sidecar.media.colour import to_rgb
-from sidecar.media.container import media_status
+from sidecar.media.container import media_status, refuse_vast
 from sidecar.media.decode import FrameReader
 from sidecar.pipelines.base import Picture
 
@@ -57,7 +57,7 @@ def read_still(path: Path) -> Picture:
     Raises:
         NotFoundError: There is no such file.
         InvalidInputError: It is damaged (MEDIA_DAMAGED).
-        UnsupportedError: It is no 8- or 16-bit picture (MEDIA_UNSUPPORTED).
+        UnsupportedError: It is no 8- or 16-bit picture, or too large a one (MEDIA_UNSUPPORTED).
     """
     media_status(path)
     try:
@@ -71,6 +71,7 @@ def read_still(path: Path) -> Picture:
             metadata={"path": str(path)},
         )
     pixels = np.asarray(stored)
+    refuse_vast(pixels.shape[1], pixels.shape[0], path)
     if pixels.dtype not in (np.uint8, np.uint16):
         raise UnsupportedError(
             f"{path} is neither an 8-bit nor a 16-bit still. Export it again as PNG or TIFF.",
