@@ -142,7 +142,11 @@ class XmlIndex:
         return self.raw[element.start : self.end(element)]
 
     def start_tag_end(self, element: Element) -> int:
-        """Offset after the `>` of the element's start tag."""
+        """Offset after the `>` of the element's start tag.
+
+        Raises:
+            InternalError: There is no start tag; the parser and this disagree.
+        """
         match = _START_TAG.match(self.raw, element.start)
         if match is None:
             raise InternalError(f"No start tag at byte {element.start}.")

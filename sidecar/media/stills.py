@@ -20,6 +20,9 @@ def encode_png(picture: Picture, *, max_width_px: int) -> bytes:
     Args:
         picture: float32 [H, W, 3] R'G'B'; clipped to 0..1.
         max_width_px: Wider pictures are reduced to this width, never enlarged.
+
+    Raises:
+        InternalError: The encoder refuses it.
     """
     height, width = picture.shape[:2]
     if width > max_width_px:

@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import pairwise
 
 from interchange.formats.fcpxml.document import FcpxmlDocument
-from interchange.formats.fcpxml.timeline import STORY_TAGS, StoryItem, Timeline
+from interchange.formats.fcpxml.timeline import STORY_TAGS, StoryItem, Timeline, local_start
 from interchange.formats.xml_splice import Element
 from interchange.model.segment import ClipUse, MediaLink
 from interchange.timebase import TimeRange
@@ -146,9 +146,7 @@ def _inside_clip(document: FcpxmlDocument, item: StoryItem, outer: _Retime) -> _
     asset = _picture_asset(document, video)
     inner = _retime(document, video)
     # The video's own time at the clip's time t is start + (t - offset).
-    start = document.time(video, "start")
-    if start is None:
-        start = document.time(asset, "start") or Fraction(0)
+    start = local_start(document, video)
     offset = document.time(video, "offset") or Fraction(0)
     return _Source(
         asset,

@@ -13,7 +13,7 @@ from interchange.formats.fcpxml.clips import picture_part
 from interchange.formats.fcpxml.document import FcpxmlDocument
 from interchange.formats.fcpxml.marks import names_us
 from interchange.formats.fcpxml.resources import write_tag
-from interchange.formats.fcpxml.timeline import StoryItem
+from interchange.formats.fcpxml.timeline import StoryItem, local_start
 from interchange.formats.fcpxml.times import parse_time, write_time
 from interchange.formats.xml_splice import Element, Splice, apply_splices
 from interchange.model.take import Take
@@ -137,7 +137,7 @@ class _Copier:
 
     def _inner_clock(self, picture: Element) -> _Clock:
         """The clock of the `video` inside a `clip`, whose own time starts at its own `start`."""
-        start = self._document.time(picture, "start") or Fraction(0)
+        start = local_start(self._document, picture)
         offset = self._document.time(picture, "offset") or Fraction(0)
         return _Clock(self.clock.origin - offset + start, self.clock.rate, self.clock.start)
 

@@ -203,7 +203,7 @@ class Timeline:
             element=element,
             start=start,
             duration=self._duration(element),
-            local_start=self.local_start(element),
+            local_start=local_start(self.document, element),
             local_rate=local_rate,
             local_rate_certain=certain,
             connection=connection,
@@ -248,15 +248,6 @@ class Timeline:
             duration = None if resource is None else self.document.time(resource, "duration")
         return duration or _ZERO
 
-    def local_start(self, element: Element) -> Fraction:
-        """An element's own time where it begins: `start`, else that of its asset, else zero."""
-        start = self.document.time(element, "start")
-        if start is None and element.tag in {"asset-clip", "video", "audio"}:
-            asset = self.document.resource(element)
-            if asset is not None and asset.tag == "asset":
-                start = self.document.time(asset, "start")
-        return start or _ZERO
-
     def _local_rate(self, element: Element) -> tuple[Fraction, bool]:
         # conform-rate comes first but for a note; looking no further keeps the walk linear.
         conform: Element | None = None
@@ -282,6 +273,16 @@ class Timeline:
                 return None
         asset = self.document.resource(element)
         return None if asset is None else self.document.frame_rate(asset)
+
+
+def local_start(document: FcpxmlDocument, element: Element) -> Fraction:
+    """An element's own time where it begins: `start`, else that of its asset, else zero; in seconds."""
+    start = document.time(element, "start")
+    if start is None and element.tag in {"asset-clip", "video", "audio"}:
+        asset = document.resource(element)
+        if asset is not None and asset.tag == "asset":
+            start = document.time(asset, "start")
+    return start or _ZERO
 
 
 class Timelines:

@@ -12,6 +12,7 @@ from support.placements import place
 from interchange.formats.fcpxml import apply_takes, read_fcpxml
 from interchange.formats.fcpxml.times import parse_time
 from interchange.timebase import FrameRate, TimeRange
+from interchange.verify import verify_delivery
 
 RATE = FrameRate(24000, 1001)
 RETAKE = Mark(10, "LTX: retake len=8")
@@ -28,11 +29,20 @@ KEYED = (
 )
 
 
-def applied(clip: Clip | Raw, **how: object) -> tuple[etree._Element, tuple[str, ...], bytes]:
+def applied(
+    clip: Clip | Raw, *, asset_start: int = 0, **how: object
+) -> tuple[etree._Element, tuple[str, ...], bytes]:
     """Place a take on the only marked clip; returns it, the notes, and the delivered bytes."""
-    raw = Document(RATE, [clip], more='<effect id="e1" name="Blur" uid="x"/>').xml()
+    raw = Document(
+        RATE, [clip], asset_start=asset_start, more='<effect id="e1" name="Blur" uid="x"/>'
+    ).xml()
     segment = read_fcpxml(raw).segments[0]
-    patch = apply_takes(raw, [place(segment, WINDOW, **how)])  # type: ignore[arg-type]
+    placements = [place(segment, WINDOW, **how)]  # type: ignore[arg-type]
+    patch = apply_takes(raw, placements)
+    # The gate works out anew what is inherited, and on which clock.
+    verify_delivery(
+        raw, patch.data, placements, splices=patch.splices, lane_changes=patch.lane_changes
+    )
     (take,) = etree.fromstring(patch.data).iterfind(".//asset-clip[@srcEnable='video']")
     return take, patch.notes, patch.data
 
@@ -156,3 +166,20 @@ def test_adjustments_of_the_video_inside_a_clip_are_inherited(outer: str) -> Non
     assert transforms == (["2 2"] if outer else ["3 3"])
     assert bool(notes) is bool(outer)
     assert take.get("videoRole") == "vfx"
+
+
+def test_keyframes_of_a_video_without_start_count_from_its_asset() -> None:
+    """The picture inside begins at its media's own start, so a keyframe there is one at the clip's zero."""
+    asset_start = 2_400  # frames; 100.1 s
+    key = '<keyframe time="1001/10s" value="1 1"/>'
+    moved = (
+        '<video ref="r2" offset="0s" duration="9s"><adjust-transform><param name="position">'
+        f"<keyframeAnimation>{key}</keyframeAnimation></param></adjust-transform></video>"
+    )
+    clip = Raw(f'<clip name="X" offset="0s" duration="4s">{moved}{RETAKE.xml(0, RATE)}</clip>')
+    take, _, _ = applied(clip, asset_start=asset_start)
+    (keyframe,) = take.iterfind(".//keyframe")
+    # Ten frames before the take's first picture, as on the original.
+    assert parse_time(keyframe.get("time") or "") == parse_time(take.get("start") or "") - 10 * (
+        RATE.frame_duration
+    )
