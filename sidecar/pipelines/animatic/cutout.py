@@ -17,6 +17,7 @@ from sidecar.pipelines.base import Picture
 
 _WAYWARDNESS: Final = 1.0  # how far, in lengths of the whole way, a tangent may depart from it
 _OPAQUE: Final = 0.8  # cover from which a pixel's colour is the mover's own
+_EDGE_PX: Final = 1.5  # working pixels over which a mover's edge is soft
 _MARGIN_PX: Final = 3  # working pixels kept around a cut-out, so that its soft edge is whole
 
 
@@ -57,7 +58,10 @@ class Cutout:
         # At its soft edge a mover is mixed with what was behind it; its own colour comes from inside.
         inside = as_field(alpha > _OPAQUE)
         own = fill(part * inside[..., None], inside)
-        own = np.where(inside[..., None] > 0, part, own)
+        # Where it is half there over more than an edge's width, what is seen is all there is to go by.
+        side = 2 * max(1, round(_EDGE_PX * scale_x)) + 1
+        beside = cv2.dilate(inside, np.ones((side, side), np.uint8)) - inside
+        own = np.where(beside[..., None] > 0, own, part)
         colour = np.dstack((own * alpha[..., None], alpha)).astype(np.float32)
         seen = resize(known, height=height, width=width)[top:bottom, left:right]
         return cls(left, top, colour, np.ascontiguousarray(seen))

@@ -18,7 +18,10 @@ _MOST_MARGIN_PX: Final = 100
 _MOST_OVERRUN: Final = 0.01
 _DECISIVE_LEVELS: Final = 14.0  # difference, in 8-bit levels, that decides for a pixel
 _LEAST_ANSWER: Final = 0.3  # part of that below which a difference is grain
-_REACH_PX: Final = 8.0  # how far an answer is carried over a plain surface
+_GUESS: Final = 0.4  # weight of what is only taken from the surroundings
+_DOUBT: Final = 0.01  # the same where the seed speaks against it
+_LEAST_GAP: Final = 0.01  # part of the mover from which a gap in it is one
+_REACH_PX: Final = 24.0  # how far an answer is carried over a plain surface
 _EDGE_LEVEL: Final = 0.05  # step in R'G'B' 0..1 that stops it
 _GRAIN_LEVEL: Final = 0.03  # step that is no edge yet
 _SPILL_PX: Final = 19  # twice how far a seed may spill over its mover's outline
@@ -103,9 +106,10 @@ def _cut_out(
     guide = as_field(cv2.bilateralFilter(part / np.float32(255), 5, 0.12, 2.5))
     told = np.where(whole, 1.0, -1.0)
     # Right at an edge the pictures tell little, as they do not meet to the pixel.
-    weight = np.where(clear & ((answer > 0) == whole), np.abs(answer), 0.05) * _plainness(guide)
+    guess = np.where(seed & ~whole, _DOUBT, _GUESS)
+    weight = np.where(clear & ((answer > 0) == whole), np.abs(answer), guess) * _plainness(guide)
     spread = _spread(as_field(told), as_field(weight), guide)
-    cover = _without_specks(as_field(np.clip(spread + 0.5, 0, 1)), seed)
+    cover = _without_specks(as_field(np.clip(2.5 * spread + 0.5, 0, 1)), seed)
     full = np.zeros(shape, np.float32)
     full[box.slices] = blur(cover, 0.6)
     inside = cover > 0.5
@@ -128,7 +132,16 @@ def _enclosed(answer: Field, seed: Mask) -> Mask:
     closed = closed[reach:-reach, reach:-reach]
     _, labels = cv2.connectedComponents(1 - np.pad(closed, 1), connectivity=4)
     whole = labels[1:-1, 1:-1] != labels[0, 0]
-    return np.asarray(whole & ~(answer < -_LEAST_ANSWER))
+    return np.asarray(whole & ~_gaps(whole & (answer < -_LEAST_ANSWER), whole))
+
+
+def _gaps(ground: Mask, whole: Mask) -> Mask:
+    """Where the ground shows through a mover; specks of it are mistakes."""
+    opened = cv2.morphologyEx(ground.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8))
+    count, labels, facts, _ = cv2.connectedComponentsWithStats(opened, connectivity=4)
+    large = np.zeros(count, np.bool_)
+    large[1:] = facts[1:, cv2.CC_STAT_AREA] > _LEAST_GAP * float(whole.sum())
+    return np.asarray(large[labels])
 
 
 def _differences(

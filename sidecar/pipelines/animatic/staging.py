@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -37,7 +37,10 @@ _CLAIM_PX: Final = 100
 _SAME_LEVELS: Final = 14.0
 """Difference, in 8-bit levels, below which two pictures show the same thing."""
 
-_MINGLE_PX: Final = 40
+_SOLID: Final = 0.5
+"""Cover from which a pixel is taken to be the mover's."""
+
+_MINGLE_PX: Final = 60
 """How close to another mover one may have been taken for the other."""
 
 _LEAST_OWN_WAY_PX: Final = 4.0
@@ -111,45 +114,86 @@ def find_cast(
     pairs = pair_movers(first.colours[0], second.colours[0], movers, interval=interval)
     if not pairs:
         return None
-    there = _ground_way(match.forward, match.forward_trust, movers[0], pairs)
-    homewards = [_turned(pair) for pair in pairs]
-    back = _ground_way(match.backward, match.backward_trust, movers[1], homewards)
-    first_flows = [ground_flow(flow, first.velocity.trust, movers[0]) for flow in first.flows]
-    second_flows = [ground_flow(flow, second.velocity.trust, movers[1]) for flow in second.flows]
+    cut = _cut_all(first, second, match, movers, pairs)
+    # Once more, now that it is known how far the movers reach: their surroundings tell of the ground.
+    fuller = [
+        Pair(_filled(pair.first, one), _filled(pair.second, other), pair.motion)
+        for pair, (one, other) in zip(pairs, cut.mattes, strict=True)
+    ]
+    movers = [pair.first for pair in fuller], [pair.second for pair in fuller]
+    cut = _cut_all(first, second, match, movers, fuller)
     roles = []
-    for pair in pairs:
-        inverse = _turned(pair).motion
-        if _own_way(pair.first, pair.motion, there) < _LEAST_OWN_WAY_PX:
+    for pair, mattes in zip(fuller, cut.mattes, strict=True):
+        goes_alone = _own_way(pair.first, pair.motion, cut.there) >= _LEAST_OWN_WAY_PX
+        if not (goes_alone and _plausible(mattes[0]) and _plausible(mattes[1])):
             continue
-        onward = _witnesses(first, second, pair.first, (pair.motion, there, first_flows))
-        homeward = _witnesses(second, first, pair.second, (inverse, back, second_flows))
-        one = cut_out(pair.first, first.colours[0], onward, _rest(movers[0], pair.first))
-        other = cut_out(pair.second, second.colours[0], homeward, _rest(movers[1], pair.second))
-        if _plausible(one) and _plausible(other):
-            rest = _rest(movers[0], pair.first), _rest(movers[1], pair.second)
-            one, other = _agreed((first.colours[0], second.colours[0]), pair, (one, other), rest)
-            roles.append(
-                Role(
-                    one,
-                    other,
-                    pair.motion,
-                    pair.first.speed,
-                    pair.second.speed,
-                    pair.first.motions[-1],
-                    pair.second.motions[-1],
-                )
+        rest = _rest(movers[0], pair.first), _rest(movers[1], pair.second)
+        one, other = _agreed((first.colours[0], second.colours[0]), pair, mattes, rest)
+        roles.append(
+            Role(
+                one,
+                other,
+                pair.motion,
+                pair.first.speed,
+                pair.second.speed,
+                pair.first.motions[-1],
+                pair.second.motions[-1],
             )
+        )
     if not roles:
         return None
     return Cast(
         _back_to_front(roles),
-        there,
-        back,
-        first_flows[-1],
-        second_flows[-1],
+        cut.there,
+        cut.back,
+        cut.first_flows[-1],
+        cut.second_flows[-1],
         _ground_velocity(first, movers[0]),
         _ground_velocity(second, movers[1]),
     )
+
+
+class _Cut(NamedTuple):
+    """The ground's ways, and the mattes of each pair on both sides."""
+
+    there: VectorField
+    back: VectorField
+    first_flows: list[VectorField]
+    second_flows: list[VectorField]
+    mattes: list[tuple[Matte, Matte]]
+
+
+def _cut_all(
+    first: Sight,
+    second: Sight,
+    match: Correspondence,
+    movers: tuple[list[Mover], list[Mover]],
+    pairs: list[Pair],
+) -> _Cut:
+    turned = [_turned(pair) for pair in pairs]
+    there = _ground_way(match.forward, match.forward_trust, movers[0], pairs)
+    back = _ground_way(match.backward, match.backward_trust, movers[1], turned)
+    first_flows = [ground_flow(flow, first.velocity.trust, movers[0]) for flow in first.flows]
+    second_flows = [ground_flow(flow, second.velocity.trust, movers[1]) for flow in second.flows]
+    mattes = []
+    for pair, back_pair in zip(pairs, turned, strict=True):
+        onward = _witnesses(first, second, pair.first, (pair.motion, there, first_flows))
+        homeward = _witnesses(second, first, pair.second, (back_pair.motion, back, second_flows))
+        mattes.append(
+            (
+                cut_out(pair.first, first.colours[0], onward, _rest(movers[0], pair.first)),
+                cut_out(pair.second, second.colours[0], homeward, _rest(movers[1], pair.second)),
+            )
+        )
+    return _Cut(there, back, first_flows, second_flows, mattes)
+
+
+def _filled(mover: Mover, matte: Matte) -> Mover:
+    """The mover with its matte as its seed, where that can be trusted."""
+    box = matte.box
+    if box is None or not _plausible(matte):
+        return mover
+    return replace(mover, seed=mover.seed | (matte.cover > _SOLID), box=box)
 
 
 def hidden(mattes: list[Matte], *, grow_px: int) -> Field:
