@@ -52,6 +52,7 @@ class FrameReader:
         self._frame_of = {pts: n for n, pts in enumerate(self._index.pts)}
         self._window: OrderedDict[int, NativeFrame] = OrderedDict()
         self._decoding: Iterator[av.VideoFrame] | None = None
+        self._last_time: int | None = None  # of the frame the decoder gave last
         self._next = 0  # the frame the decoder gives next, if `_decoding`
         self._damaged_since: int | None = None
 
@@ -143,6 +144,7 @@ class FrameReader:
         except av.FFmpegError as error:
             raise damaged(self._path, f"seeking in it fails ({error.strerror})") from error
         self._decoding = self._container.decode(self._stream)
+        self._last_time = None
         self._damaged_since = None
 
     def _decode_up_to(self, number: int) -> NativeFrame | None:
@@ -158,6 +160,11 @@ class FrameReader:
                 self._decoding = None
                 return None
             at = frame.pts if frame.pts is not None else frame.dts
+            if at is not None and self._last_time is not None and at < self._last_time:
+                raise unsupported(
+                    self._path, "it does not say in which order its pictures are shown"
+                )
+            self._last_time = at if at is not None else self._last_time
             current = self._frame_of.get(at) if at is not None else None
             if current is None:
                 # Pictures the index leaves out: leading ones, or a time that is off the grid.

@@ -98,7 +98,9 @@ def index_frames(container: InputContainer, stream: VideoStream, path: Path) -> 
         InvalidInputError: There is no picture, or the file is cut short (MEDIA_DAMAGED).
     """
     _refuse_cut_short(stream, path)
-    entries = _without_undecodable(container, stream, _entries(container, stream, path))
+    entries = _entries(container, stream, path)
+    _refuse_unordered(container, stream, entries, path)
+    entries = _without_undecodable(container, stream, entries)
     ordered = sorted(entries, key=lambda entry: entry.pts)
     pts = tuple(entry.pts for entry in ordered if not entry.is_hidden)
     keys = [entry for entry in ordered if entry.is_key]
@@ -124,6 +126,29 @@ def _refuse_cut_short(stream: VideoStream, path: Path) -> None:
     size = path.stat().st_size
     if last.size > 0 and last.pos + last.size > size:
         raise damaged(path, "it is cut short; its index names pictures past the end of the file")
+
+
+def _refuse_unordered(
+    container: InputContainer, stream: VideoStream, entries: list[_Entry], path: Path
+) -> None:
+    """Refuse B-frames in a container that states only the order of decoding, as AVI always does.
+
+    There the times say nothing about which picture is which; the decoder, which knows, gives them unsorted.
+    """
+    if not stream.codec_context.has_b_frames or all(entry.is_key for entry in entries):
+        return
+    is_stated = len({entry.pts - entry.dts for entry in entries}) > 1
+    if is_stated and container.format.name != "avi":
+        return
+    container.seek(min(entry.dts for entry in entries), stream=stream, backward=True)
+    last: int | None = None
+    try:
+        for _, frame in zip(range(_LEADING_PACKETS), container.decode(stream), strict=False):
+            if frame.pts is not None and last is not None and frame.pts < last:
+                raise unsupported(path, "it does not say in which order its pictures are shown")
+            last = frame.pts if frame.pts is not None else last
+    except av.FFmpegError:  # damage is reported when the frames are wanted
+        return
 
 
 def _entries(container: InputContainer, stream: VideoStream, path: Path) -> list[_Entry]:

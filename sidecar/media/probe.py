@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 
@@ -76,19 +77,21 @@ def probe_media(path: Path) -> MediaFacts:
             has_alpha=layout.has_alpha,
             rotation=rotation,
             codec=stream.codec_context.name,
-            audio=tuple(
-                AudioTrack(
-                    index=track.index,
-                    channels=channel_count(track),
-                    sample_rate_hz=track.codec_context.sample_rate,
-                    codec=track.codec_context.name,
-                )
-                for track in container.streams.audio
-                if track.codec_context is not None
-            ),
+            audio=tuple(_audio_tracks(container)),
             size_bytes=status.st_size,
             modified_ns=status.st_mtime_ns,
         )
+
+
+def _audio_tracks(container: InputContainer) -> Iterator[AudioTrack]:
+    for track in container.streams.audio:
+        if track.codec_context is not None:
+            yield AudioTrack(
+                index=track.index,
+                channels=channel_count(track),
+                sample_rate_hz=track.codec_context.sample_rate,
+                codec=track.codec_context.name,
+            )
 
 
 def _first_picture(

@@ -111,6 +111,27 @@ def test_every_frame_of_a_transport_stream_is_found_in_any_order(tmp_path):
             assert read_number(luma) == (1, number)
 
 
+@pytest.mark.parametrize("suffix", [".avi", ".mxf"])
+def test_container_that_does_not_order_its_b_frames_is_refused(tmp_path, suffix):
+    """AVI has no presentation times; FFmpeg writes none into an MXF index. Guessing gave wrong pictures."""
+    movie = tmp_path / f"m{suffix}"
+    write_numbered_movie(movie, rate=FrameRate(25), count=30, size=SIZE, b_frames=2)
+    with pytest.raises(UnsupportedError, match="in which order its pictures are shown"):
+        probe_media(movie)
+
+
+@pytest.mark.parametrize("suffix", [".avi", ".mxf"])
+def test_every_frame_without_b_frames_is_found_in_any_order(tmp_path, suffix):
+    movie = tmp_path / f"m{suffix}"
+    write_numbered_movie(movie, rate=FrameRate(25), count=30, size=SIZE, gop=7, b_frames=0)
+    order = list(range(30))
+    random.Random(3).shuffle(order)
+    with FrameReader(movie) as reader:
+        for number in order:
+            luma = reader.frame(number).planes[0].astype(np.uint8)
+            assert read_number(luma) == (1, number)
+
+
 READ_EIGHT_CHANNELS = """
 import gc, sys
 from fractions import Fraction
