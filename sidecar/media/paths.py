@@ -51,8 +51,14 @@ class PathMapping:
         return cls(_slashed(prefix).rstrip("/") or "/", replacement)
 
     def apply(self, path_text: str) -> str | None:
-        """The mapped path, or None where the prefix does not match whole folder names."""
+        """The mapped path, or None where the prefix does not match whole folder names.
+
+        A path that lies in the replacement already is left as it is: where that is a folder inside the prefix,
+        a path mapped once by a client must not be mapped again by the sidecar.
+        """
         slashed = _slashed(path_text)
+        if slashed.startswith(self.replacement.rstrip("/\\") + "/"):
+            return path_text
         drive = bool(_DRIVE.match(self.prefix)) or self.prefix.startswith("//")
         same = slashed.lower() if drive else slashed  # Windows compares without case
         prefix = self.prefix.lower() if drive else self.prefix

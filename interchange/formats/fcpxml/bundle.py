@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -50,7 +51,14 @@ class FcpxmlFormat:
             document = path / BUNDLE_DOCUMENT
             _check_inside(document, path)
         try:
-            size = document.stat().st_size
+            status = document.stat()
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidInputError(
+                    f"{document} is not a plain file but a folder, a pipe or a device. Name the exported "
+                    "timeline itself.",
+                    reason=Reason.DOCUMENT_UNSAFE,
+                )
+            size = status.st_size
             if size > MAX_DOCUMENT_BYTES:
                 raise InvalidInputError(
                     f"{document} has {size >> 20} MiB; no timeline above {MAX_DOCUMENT_BYTES >> 20} MiB "

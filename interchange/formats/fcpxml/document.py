@@ -16,6 +16,9 @@ VERSIONS = tuple((1, minor) for minor in range(8, 15))
 MEDIA_REP_VERSION = (1, 9)
 """From here on an asset names its file in a `media-rep`, and `videoSources` exists; before, in `src`."""
 
+MAX_FRAMES_PER_SECOND = 1000
+"""Far above any camera's cut; what says more is damaged or means harm."""
+
 
 class FcpxmlDocument:
     """The indexed document.
@@ -90,7 +93,16 @@ class FcpxmlDocument:
         duration = self.time(form, "frameDuration")
         if duration is None:
             return predefined_rate(form.get("name"))
-        return FrameRate.from_frame_duration(duration) if duration > 0 else None
+        if duration <= 0:
+            return None
+        rate = FrameRate.from_frame_duration(duration)
+        if rate.fraction > MAX_FRAMES_PER_SECOND:
+            raise UnsupportedError(
+                f"The format {form.get('id')!r} says {rate} frames a second; nothing is cut above "
+                f"{MAX_FRAMES_PER_SECOND}. Export the timeline again.",
+                reason=Reason.FORMAT_UNSUPPORTED,
+            )
+        return rate
 
     def raster(self, element: Element) -> Raster | None:
         """Picture size of the format an element names."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -127,3 +128,13 @@ def test_too_large_a_file_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(129 << 20)
     with pytest.raises(InvalidInputError, match="MiB"):
         format_for(path).load(path)
+
+
+def test_timeline_that_is_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) -> None:
+    pipe, endless = tmp_path / "pipe.fcpxml", tmp_path / "endless.fcpxml"
+    os.mkfifo(pipe)
+    endless.symlink_to("/dev/zero")
+    for path in (pipe, endless):
+        with pytest.raises(InvalidInputError, match="not a plain file") as caught:
+            format_for(path).load(path)
+        assert caught.value.reason is Reason.DOCUMENT_UNSAFE

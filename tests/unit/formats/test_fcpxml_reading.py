@@ -384,3 +384,10 @@ def test_any_storyline_is_read_where_it_was_written(
         assert segment.clip is not None
         assert segment.clip.record_range == whole
         assert segment.clip.source_offset == rate.seconds(items[marked][2])
+
+
+def test_sequence_of_an_absurd_frame_rate_is_a_problem() -> None:
+    raw = Document(FrameRate(25), [Clip(50, marks=(RETAKE,))]).xml()
+    duration = raw.split(b"frameDuration=")[1].split(b" ")[0]
+    (problem,) = read_fcpxml(raw.replace(duration, b'"1/1000000000s"')).problems
+    assert "frames a second" in problem.error.message

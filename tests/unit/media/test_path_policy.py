@@ -180,3 +180,11 @@ def test_output_directory_outside_or_under_a_file_is_refused(root):
         policy.output_directory(str(root.parent / "other"))
     with pytest.raises(InvalidInputError):
         policy.output_directory(str(root / "clip.mov" / "takes"))
+
+
+def test_path_mapped_once_is_not_mapped_again():
+    """The client maps before it asks, and the sidecar has the same settings."""
+    mapping = PathMapping.parse("/media=/media/inner")
+    assert mapping.apply("/media/a.mov") == "/media/inner/a.mov"
+    assert mapping.apply("/media/inner/a.mov") == "/media/inner/a.mov"
+    assert mapping.apply("/media/innermost/a.mov") == "/media/inner/innermost/a.mov"
