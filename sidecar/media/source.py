@@ -124,6 +124,9 @@ class SpanReader:
 
         Args:
             record_range: In record frames.
+
+        Returns:
+            As many samples as `EncodeSpec.sample_count` says for the range, from its rounded start on.
         """
         span = self._span
         if (
@@ -131,31 +134,39 @@ class SpanReader:
             or not self._facts.audio
         ):
             return None
-        own = record_range.intersect(span.record_range)
-        if own is None:
-            own = TimeRange(span.record_range.start, span.record_range.start, record_range.rate)
-        into_span = self._frame_rate.seconds(own.start - span.record_range.start)
-        # Sound follows the exact source position, not the picture on screen, which is rounded down to a frame.
-        start = span.first_frame * span.media_rate.frame_duration + into_span
+        rate = self._facts.audio[0].sample_rate_hz
+        first = round_half_up(self._source_seconds(record_range.start) * rate)
+        count = round_half_up(record_range.duration_seconds * rate)
+
+        def position(record_frame: int) -> int:
+            sample = round_half_up(self._source_seconds(record_frame) * rate) - first
+            return min(max(sample, 0), count)
+
+        start = position(span.record_range.start)
+        # As many samples as the range lasts can be one more than lie between its rounded edges: the source
+        # has that one too.
+        reaches_end = record_range.end <= span.record_range.end
+        end = max(start, count if reaches_end else position(span.record_range.end))
         sound = read_sound(
             Path(span.path),
-            start=start,
-            duration=own.duration_seconds,
+            start=Fraction(first + start, rate),
+            duration=Fraction(end - start, rate),
             first_picture=self._reader.index.start_time,
         )
         if sound is None:
             return None
-        return self._padded(sound, own, record_range)
-
-    def _padded(self, sound: Sound, own: TimeRange, wanted: TimeRange) -> Sound:
-        rate = sound.sample_rate_hz
-        count = round_half_up(wanted.duration_seconds * rate)
         samples = np.zeros((count, sound.samples.shape[1]), dtype=np.float32)
-        lead: Fraction = self._frame_rate.seconds(max(own.start - wanted.start, 0))
-        first = min(round_half_up(lead * rate), count)
-        block = sound.samples[: count - first]
-        samples[first : first + len(block)] = block
+        samples[start:end] = sound.samples
         return Sound(samples, rate)
+
+    def _source_seconds(self, record_frame: int) -> Fraction:
+        """When a record frame starts, from the file's first picture, at normal speed.
+
+        Sound follows this exact position, not the picture on screen, which is rounded down to a frame.
+        """
+        span = self._span
+        into_span = self._frame_rate.seconds(record_frame - span.record_range.start)
+        return span.first_frame * span.media_rate.frame_duration + into_span
 
     def _decoded(self, record_frame: int) -> NativeFrame:
         return self._reader.frame(self._span.source_frame(record_frame))

@@ -1,6 +1,7 @@
 """Spans: record frames to source frames, conform, sound, and files that changed since planning."""
 
 import dataclasses
+import itertools
 import subprocess
 from fractions import Fraction
 
@@ -206,6 +207,27 @@ def test_sound_ranges_meet_without_gap_or_overlap(tmp_path):
     joined = np.concatenate(parts)
     assert np.array_equal(joined, tone(33000)[: len(joined)])
     assert len(joined) == 24024
+
+
+def test_every_range_inside_the_span_is_the_sources_own_to_its_last_sample(tmp_path):
+    """At 44.1 kHz and 29.97 the rounded length is often one more than lies between the rounded edges."""
+    rate = FrameRate(30000, 1001)
+    whole = tone(44200, 1)
+    path = write_numbered_movie(
+        tmp_path / "clip.mov", rate=rate, count=30, size=SIZE, sound=(whole, 44100)
+    )
+    span = span_of(path, rate=rate, record_range=TimeRange(100, 125, rate), first=Fraction(2))
+    with opened(span, frame_rate=rate) as reader:
+        for start, length in itertools.product(range(100, 118), (1, 2, 6)):
+            frames = TimeRange.of_length(start, length, rate)
+            first = int(rate.seconds(start - 98) * 44100 + Fraction(1, 2))
+            count = int(rate.seconds(length) * 44100 + Fraction(1, 2))
+            found = reader.sound(frames).samples
+            assert np.array_equal(found, whole[first : first + count]), frames
+        outside = reader.sound(TimeRange(124, 127, rate)).samples
+    first, end = (int(rate.seconds(frame) * 44100 + Fraction(1, 2)) for frame in (26, 27))
+    assert np.array_equal(outside[: end - first], whole[first:end])
+    assert not outside[end - first :].any()
 
 
 @pytest.mark.program("ffmpeg")
