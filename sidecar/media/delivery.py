@@ -10,7 +10,9 @@ from interchange.model.request import Codec
 
 _UNSPECIFIED = 2
 _BT709_MATRIX = 1
-_DNXHR_LEAST_PX = (256, 120)
+# FFmpeg sizes a picture's memory in 31 bits, at 8 bytes a pixel with this margin at both edges.
+_MOST_PIXELS = (1 << 31) // 8
+_MARGIN_PX = 128
 
 # Code points FFmpeg's ProRes encoder can write into a frame header; any other becomes "unknown" there.
 _PRORES_PRIMARIES = frozenset({1, 5, 6, 9, 11, 12})
@@ -33,6 +35,9 @@ class DeliveryLayout:
         bit_depth: Its bits per component.
         read_bit_depth: Bits its decoder gives back, which pads ProRes 4444 to 12.
         options: Encoder options.
+        even: Whether width and height must be even.
+        least_px: Smallest width and height.
+        most_px: Largest width and height, as the encoder takes and the decoder reads them.
     """
 
     encoder: str
@@ -42,21 +47,60 @@ class DeliveryLayout:
     bit_depth: int
     read_bit_depth: int
     options: tuple[tuple[str, str], ...]
+    even: tuple[bool, bool]
+    least_px: tuple[int, int]
+    most_px: tuple[int, int]
 
 
 DELIVERY_LAYOUTS = {
     Codec.PRORES_422_HQ: DeliveryLayout(
-        "prores", "prores", "yuv422p10le", "422", 10, 10, (("profile", "3"),)
+        encoder="prores",
+        decoder="prores",
+        pixel_format="yuv422p10le",
+        chroma="422",
+        bit_depth=10,
+        read_bit_depth=10,
+        options=(("profile", "3"),),
+        even=(True, False),
+        least_px=(2, 1),
+        most_px=(65534, 65535),
     ),
     Codec.PRORES_4444: DeliveryLayout(
-        "prores", "prores", "yuv444p10le", "444", 10, 12, (("profile", "4"),)
+        encoder="prores",
+        decoder="prores",
+        pixel_format="yuv444p10le",
+        chroma="444",
+        bit_depth=10,
+        read_bit_depth=12,
+        options=(("profile", "4"),),
+        even=(True, False),  # the encoder's rule, although nothing is subsampled
+        least_px=(2, 1),
+        most_px=(65534, 65535),
     ),
     Codec.DNXHR_HQX: DeliveryLayout(
-        "dnxhd", "dnxhd", "yuv422p10le", "422", 10, 10, (("profile", "dnxhr_hqx"),)
+        encoder="dnxhd",
+        decoder="dnxhd",
+        pixel_format="yuv422p10le",
+        chroma="422",
+        bit_depth=10,
+        read_bit_depth=10,
+        options=(("profile", "dnxhr_hqx"),),
+        even=(False, False),
+        least_px=(256, 120),
+        most_px=(65535, 8192),
     ),
     # For review and for anything that cannot read the others: plays everywhere, visually lossless.
     Codec.H264: DeliveryLayout(
-        "libx264", "h264", "yuv420p", "420", 8, 8, (("preset", "medium"), ("crf", "12"))
+        encoder="libx264",
+        decoder="h264",
+        pixel_format="yuv420p",
+        chroma="420",
+        bit_depth=8,
+        read_bit_depth=8,
+        options=(("preset", "medium"), ("crf", "12")),
+        even=(True, True),
+        least_px=(2, 2),
+        most_px=(16384, 16384),
     ),
 }
 
@@ -94,18 +138,37 @@ def refuse_unfit(raster: Raster, colour: ColourTags, codec: Codec) -> None:
     Raises:
         UnsupportedError: It cannot (TARGET_UNSUPPORTED).
     """
-    what = ""
-    if codec is Codec.H264 and (raster.width_px % 2 or raster.height_px % 2):
-        what = f"pictures of {raster}; it needs an even width and height"
-    if codec is Codec.DNXHR_HQX:
-        if raster.width_px < _DNXHR_LEAST_PX[0] or raster.height_px < _DNXHR_LEAST_PX[1]:
-            what = f"pictures of {raster}; it starts at {_DNXHR_LEAST_PX[0]}x{_DNXHR_LEAST_PX[1]}"
-        elif colour.matrix != _BT709_MATRIX:
-            # FFmpeg's encoder writes BT.709 into every DNxHR header, whatever the container says.
-            what = "this colour; the encoder labels every picture BT.709"
-    if what:
-        raise UnsupportedError(
-            f"{codec} cannot hold {what}. Choose --codec prores422hq.",
-            reason=Reason.TARGET_UNSUPPORTED,
-            metadata={"codec": str(codec), "raster": str(raster)},
-        )
+    what = _unfit(raster, colour, codec)
+    if not what:
+        return
+    fitting = next((other for other in Codec if not _unfit(raster, colour, other)), None)
+    if fitting is not None:
+        advice = f"Choose --codec {fitting}."
+    else:
+        advice = "No other codec can; change the size of the pictures in your NLE to one that fits."
+    raise UnsupportedError(
+        f"{codec} cannot hold {what}. {advice}",
+        reason=Reason.TARGET_UNSUPPORTED,
+        metadata={"codec": str(codec), "raster": str(raster)},
+    )
+
+
+def _unfit(raster: Raster, colour: ColourTags, codec: Codec) -> str:
+    """What of a take a codec cannot hold, to end "cannot hold"; empty where it holds it all."""
+    layout = DELIVERY_LAYOUTS[codec]
+    size = (raster.width_px, raster.height_px)
+    pictures = f"pictures of {raster}"
+    sides = zip(("width", "height"), size, layout.even, strict=True)
+    odd = [name for name, pixels, even in sides if even and pixels % 2]
+    if odd:
+        return f"{pictures}; it needs an even {' and '.join(odd)}"
+    if size[0] < layout.least_px[0] or size[1] < layout.least_px[1]:
+        return f"{pictures}; it starts at {Raster(*layout.least_px)}"
+    if size[0] > layout.most_px[0] or size[1] > layout.most_px[1]:
+        return f"{pictures}; it ends at {Raster(*layout.most_px)}"
+    if (size[0] + _MARGIN_PX) * (size[1] + _MARGIN_PX) >= _MOST_PIXELS:
+        return f"{pictures}; these are too many pixels"
+    if codec is Codec.DNXHR_HQX and colour.matrix != _BT709_MATRIX:
+        # FFmpeg's encoder writes BT.709 into every DNxHR header, whatever the container says.
+        return "this colour; the encoder labels every picture BT.709"
+    return ""
