@@ -1,4 +1,4 @@
-"""What a request must pass before it becomes a job: names, ranges, paths, engine, geometry, disk."""
+"""What a request must pass before it becomes a job: names, ranges, paths, engine, codec, geometry, disk."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from interchange.model.request import (
 )
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.work import check_shot_name, read_paths
+from sidecar.media.delivery import refuse_unfit
 
 # Measured upper ends of what the encoders write, in bytes per pixel; only to refuse hopeless jobs early.
 _BYTES_PER_PIXEL = {
@@ -78,7 +79,7 @@ class Admission:
             InvalidInputError: A name or range cannot be right.
             NotAllowedError: A path is outside the roots.
             NotFoundError: No such media or engine.
-            UnsupportedError: The engine cannot do it.
+            UnsupportedError: The engine cannot do it, or the codec cannot hold it.
         """
         limits = self.limits.get(request.engine)
         if limits is None:
@@ -88,6 +89,7 @@ class Admission:
                 metadata={"engine": request.engine[:64]},
             )
         _check_values(request)
+        refuse_unfit(request.raster, request.colour, request.output.codec)
         resolved = self.resolve(request)
         return resolved, self.plan(resolved, limits)
 

@@ -25,6 +25,7 @@ from interchange.errors import (
     UnsupportedError,
 )
 from interchange.model.job import JobState
+from interchange.model.media import Raster
 from interchange.model.request import GenerateSpec, OutputSpec
 from interchange.timebase import FrameRate, TimeRange
 from sidecar.filesystem import FileSystem
@@ -62,6 +63,18 @@ def test_validate_only_plans_and_queues_nothing(tmp_path):
     assert (job.job_id, job.revision, job.state) == ("", 0, JobState.QUEUED)
     assert job.geometry.deliver_range.length == 10
     assert not (tmp_path / "takes").exists()
+
+
+@pytest.mark.parametrize("validate_only", [True, False])
+def test_a_picture_the_codec_cannot_hold_is_refused_before_it_is_queued(tmp_path, validate_only):
+    async def scenario(service):
+        request = media_request(tmp_path, raster=Raster(383, 215))
+        with pytest.raises(UnsupportedError, match="--codec dnxhrhqx") as caught:
+            await service.create(request, validate_only=validate_only)
+        assert caught.value.reason is Reason.TARGET_UNSUPPORTED
+        assert await service.list() == ((), "")
+
+    in_service(tmp_path, scenario)
 
 
 def test_a_repeated_create_is_the_same_job_even_after_its_source_is_gone(tmp_path):
