@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from interchange.errors import BridgeError
+from interchange.errors import BridgeError, UnsupportedError
 from interchange.formats.base import Patch, TimelineFormat
 from interchange.formats.registry import format_for
 from interchange.model.engine import EngineLimits
@@ -16,6 +16,7 @@ from interchange.model.take import Placement, Take
 from interchange.plan import Plan, PlannedTake, PlanOptions, place_of, plan_reading
 from interchange.timebase import TimeRange
 from ltxbridge.roundtrip.originals import Originals
+from sidecar.media.delivery import refuse_unfit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,17 +58,19 @@ def plan_timeline(
     engines: Mapping[str, EngineLimits],
     options: PlanOptions,
 ) -> Plan:
-    """Plan every mark, and make sure that every take could be placed on the timeline.
+    """Plan every mark, and make sure that every take can be written and placed on the timeline.
 
     The placing is tried on the document itself with takes that do not exist yet, so that nobody waits for a
     take that has no place to go.
     """
-    plan = plan_reading(
-        timeline.reading,
-        facts_of=originals.facts_of,
-        engines=engines,
-        options=options,
-        path_of=originals.path_of,
+    plan = _without_unwritable(
+        plan_reading(
+            timeline.reading,
+            facts_of=originals.facts_of,
+            engines=engines,
+            options=options,
+            path_of=originals.path_of,
+        )
     )
     provisional = [
         placement(planned, provisional_take(planned), url=_provisional_url(planned))
@@ -162,6 +165,21 @@ def _unplaceable(timeline: Timeline, placements: Sequence[Placement]) -> dict[in
     if placements:
         sort(range(len(placements)))
     return refused
+
+
+def _without_unwritable(plan: Plan) -> Plan:
+    """Without the takes their codec cannot hold; one problem for each such mark, however many its takes."""
+    takes: list[PlannedTake] = []
+    refused: dict[str, Problem] = {}
+    for planned in plan.takes:
+        request = planned.request
+        try:
+            refuse_unfit(request.raster, request.colour, request.output.codec)
+        except UnsupportedError as error:
+            refused.setdefault(planned.segment.segment_id, _problem(planned, error))
+        else:
+            takes.append(planned)
+    return Plan(takes=tuple(takes), problems=(*plan.problems, *refused.values()))
 
 
 def _problem(planned: PlannedTake, error: BridgeError) -> Problem:

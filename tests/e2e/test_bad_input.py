@@ -85,6 +85,18 @@ def test_clip_longer_than_its_media_is_refused_with_the_number_of_frames(
     assert "10" in message
 
 
+def test_picture_the_codec_cannot_hold_is_one_problem_of_each_mark_before_any_work(
+    edit: Edit, short_dir: Path
+) -> None:
+    rewrite(edit, "LTX: retake len=16", "LTX: retake len=16 takes=3")
+    done = ltxbridge("plan", edit.path, "--json", "--codec", "dnxhrhqx", folder=short_dir, expect=1)
+    problems = json.loads(done.stdout)["problems"]
+    assert {problem["reason"] for problem in problems} == {"TARGET_UNSUPPORTED"}
+    assert all("--codec prores422hq" in problem["message"] for problem in problems)
+    assert len(problems) == len(edit.expected())
+    ltxbridge("plan", edit.path, folder=short_dir)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
