@@ -58,7 +58,6 @@ class StoryItem:
         local_rate: Seconds of its own time that pass in a second of the sequence.
         local_rate_certain: Whether the format lets us be sure of that.
         connection: What it belongs to, None in the primary storyline.
-        in_audition: Whether it is the active pick of an audition.
         previous: The clip before it in its storyline; a gap may lie between.
         following: The clip after it, likewise.
         head_transition: Whether a transition lies over its head.
@@ -72,7 +71,6 @@ class StoryItem:
     local_rate: Fraction
     local_rate_certain: bool
     connection: Connection | None
-    in_audition: bool
     previous: StoryItem | None = None
     following: StoryItem | None = None
     head_transition: bool = False
@@ -207,7 +205,6 @@ class Timeline:
             local_rate=local_rate,
             local_rate_certain=certain,
             connection=connection,
-            in_audition=element is not carrier,
         )
         self.items.append(item)
         if connection is not None:
