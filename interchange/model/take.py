@@ -55,6 +55,12 @@ class Take:
     notes: tuple[str, ...] = ()
 
     @property
+    def file_range(self) -> TimeRange:
+        """The record frames its file has pictures for, handles included."""
+        start = self.record_range.start - self.head_handle_frames
+        return TimeRange.of_length(start, self.media_range.length, self.record_range.rate)
+
+    @property
     def source_range(self) -> TimeRange:
         """The covered frames in the file's own timecode count."""
         return TimeRange.of_length(

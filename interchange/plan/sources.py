@@ -75,12 +75,7 @@ def place_media(clip: ClipUse, facts: MediaFacts) -> PlacedMedia:
         InvalidInputError: `RANGE_PAST_MEDIA` where the clip uses frames that the file does not have.
     """
     rate = clip.record_range.rate
-    step = facts.frame_rate.fraction * clip.speed / rate.fraction
-    position = clip.source_offset * facts.frame_rate.fraction
-    if step < 0:
-        # Played backwards from x, a frame ends where it begins: frame ceil(x) - 1 is shown, which is
-        # floor(x - e) for the smallest step e between positions.
-        position -= Fraction(1, math.lcm(position.denominator, step.denominator))
+    position, step = sampling(clip, facts.frame_rate)
     placed = PlacedMedia(
         clip=clip,
         facts=facts,
@@ -92,6 +87,26 @@ def place_media(clip: ClipUse, facts: MediaFacts) -> PlacedMedia:
     )
     _check_use(placed)
     return placed
+
+
+def sampling(clip: ClipUse, media_rate: FrameRate) -> tuple[Fraction, Fraction]:
+    """How a clip samples its file: the picture at record frame r is floor(position + (r - record in) * step).
+
+    Args:
+        clip: The clip.
+        media_rate: Rate of its file.
+
+    Returns:
+        Source position at record in, in source frames from the file's first picture; source frames that pass in
+        one record frame, negative backwards.
+    """
+    step = media_rate.fraction * clip.speed / clip.record_range.rate.fraction
+    position = clip.source_offset * media_rate.fraction
+    if step < 0:
+        # Played backwards from x, a frame ends where it begins: frame ceil(x) - 1 is shown, which is
+        # floor(x - e) for the smallest step e between positions.
+        position -= Fraction(1, math.lcm(position.denominator, step.denominator))
+    return position, step
 
 
 def _available(

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
 from interchange.errors import BridgeError
 from interchange.model.media import MediaFacts
 from interchange.model.segment import ClipUse, MediaLink, Segment
 from interchange.model.take import Take
+from interchange.plan.sources import sampling
 from interchange.timebase import TimeRange, format_timecode
 from ltxbridge.report.values import Still, StillRole
 from sidecar.media.stills import encode_png, read_picture
@@ -35,10 +36,7 @@ def stills_before(
 
 def stills_after(segment: Segment, take: Take) -> tuple[Still, ...]:
     """The take's own frames, with one from the middle of each handle it has."""
-    covered = take.record_range
-    file_range = TimeRange.of_length(
-        covered.start - take.head_handle_frames, take.media_range.length, covered.rate
-    )
+    covered, file_range = take.record_range, take.file_range
     frames = list(_spread(covered))
     if file_range.start < covered.start:
         frames.insert(0, (file_range.start + covered.start) // 2)
@@ -71,10 +69,9 @@ def _original_png(
         facts = facts_of(clip.media)
     except BridgeError:
         return b""
-    elapsed = clip.record_range.rate.seconds(record_frame - clip.record_range.start)
-    position: Fraction = (clip.source_offset + elapsed * clip.speed) * facts.frame_rate.fraction
-    index = min(max(position.__floor__(), 0), facts.frame_count - 1)
-    return _png(Path(facts.path), index)
+    position, step = sampling(clip, facts.frame_rate)
+    index = math.floor(position + (record_frame - clip.record_range.start) * step)
+    return _png(Path(facts.path), min(max(index, 0), facts.frame_count - 1))
 
 
 def _png(path: Path, frame_index: int) -> bytes:

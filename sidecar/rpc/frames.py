@@ -27,12 +27,6 @@ CHUNK_BYTES = 1024 * 1024
 _CONCURRENT_STREAMS = 4
 
 
-def file_record_range(take: Take) -> TimeRange:
-    """The record frames a take's file has pictures for, handles included."""
-    start = take.record_range.start - take.head_handle_frames
-    return TimeRange.of_length(start, take.media_range.length, take.record_range.rate)
-
-
 class FrameStreamer:
     """Reads takes and cuts their frames into chunks.
 
@@ -94,7 +88,7 @@ def take_of(job: Job) -> Take:
 
 
 def _checked_range(take: Take, record_range: TimeRange | None) -> TimeRange:
-    available = file_record_range(take)
+    available = take.file_range
     if record_range is None:
         return available
     if record_range.rate != available.rate:

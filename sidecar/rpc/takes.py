@@ -12,7 +12,7 @@ from interchange.model.job import Job
 from interchange.model.request import SourceSpan
 from sidecar.media.source import open_span
 from sidecar.pipelines.base import Picture
-from sidecar.rpc.frames import file_record_range, take_of
+from sidecar.rpc.frames import take_of
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def open_take(job: Job) -> Iterator[Callable[[int], Picture]]:
     span = SourceSpan(
         path=take.path,
         media_rate=take.media_range.rate,
-        record_range=file_record_range(take),
+        record_range=take.file_range,
         first_frame=Fraction(0),
         step=Fraction(1),
         colour=job.request.colour,
