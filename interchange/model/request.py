@@ -200,6 +200,11 @@ class GenerationRequest:
         return self.record_range.padded(self.head_handle_frames, self.tail_handle_frames)
 
     @property
+    def media_range(self) -> TimeRange:
+        """All frames in the file in its own timecode count, from its start timecode on."""
+        return TimeRange.of_length(self.start_frame, self.file_range.length, self.frame_rate)
+
+    @property
     def sources(self) -> tuple[SourceSpan, ...]:
         """The spans the job reads, outgoing before incoming."""
         match self.spec:

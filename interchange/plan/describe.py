@@ -63,9 +63,6 @@ def describe_take(planned: PlannedTake) -> TakeText:
     if geometry.generate_raster != geometry.deliver_raster:
         picture += f", made at {geometry.generate_raster}"
     drop_frame = segment.sequence.drop_frame
-    file_range = TimeRange.of_length(
-        request.start_frame, request.file_range.length, request.frame_rate
-    )
     return TakeText(
         shot=request.shot,
         kind=str(request.kind),
@@ -78,7 +75,7 @@ def describe_take(planned: PlannedTake) -> TakeText:
         handles=_handles(planned),
         sources=tuple(_covered(span, facts, request.record_range) for span, facts in spans),
         reads=tuple(source_range(span, facts, span.record_range) for span, facts in spans),
-        file_timecode=timecode_range(file_range, drop_frame=request.drop_frame),
+        file_timecode=timecode_range(request.media_range, drop_frame=request.drop_frame),
         generates=f"{timecode_range(generated, drop_frame=drop_frame)} ({generated.length} frames)",
         picture=picture,
         notes=planned.notes,

@@ -32,15 +32,9 @@ def demo(timeline: Path | None, folder: Path, engine: str | None) -> int:
     own = timeline is not None
     source = timeline or write_demo_project(folder.absolute())
     click.echo(f"timeline  {source}")
-    choices = TakeChoices(
-        engine=engine,
-        out=None,
-        codec="prores422hq",
-        handles=12,
-        generated_handles=0,
-        no_slate=False,
+    (_, result), *_ = process_all(
+        [source], load_settings(), TakeChoices(engine=engine), quiet=False
     )
-    (_, result), *_ = process_all([source], load_settings(), choices, quiet=False)
     if isinstance(result, BridgeError):
         raise result
     return 0 if _as_expected(result, own=own) else 1

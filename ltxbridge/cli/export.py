@@ -17,7 +17,7 @@ from ltxbridge.cli.options import (
     policy_for,
     settings_from,
 )
-from ltxbridge.cli.plan_page import problem_lines
+from ltxbridge.cli.plan_page import problem_document, problem_lines
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.plates import engine_free, export_plates, plate_limits
 from ltxbridge.roundtrip.timeline import open_timeline
@@ -85,15 +85,7 @@ def export(
                     "plates": [
                         {"media": str(plate.media), "record": str(plate.record)} for plate in plates
                     ],
-                    "problems": [
-                        {
-                            "where": p.where,
-                            "mark": p.text,
-                            "reason": p.error.reason.value,
-                            "message": p.error.message,
-                        }
-                        for p in problems
-                    ],
+                    "problems": [problem_document(problem) for problem in problems],
                 },
                 indent=2,
             )

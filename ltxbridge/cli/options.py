@@ -24,6 +24,36 @@ FOLDER = click.Path(path_type=Path, file_okay=False)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
+@dataclass(frozen=True, slots=True)
+class TakeChoices:
+    """What `take_options` were given, and what holds where they were not."""
+
+    engine: str | None = None
+    out: Path | None = None
+    codec: str = Codec.PRORES_422_HQ.value
+    handles: int = 12
+    generated_handles: int = 0
+    no_slate: bool = False
+
+    def folder_for(self, timeline: Path) -> Path:
+        """Where a timeline's delivery goes; absolute."""
+        return (self.out or timeline.parent / "out").absolute()
+
+    def plan_options(self, timeline: Path, settings: Settings) -> PlanOptions:
+        """How to plan where a mark does not say."""
+        return PlanOptions(
+            output_directory=str(self.folder_for(timeline) / "takes"),
+            engine=self.engine or settings.engine,
+            codec=Codec(self.codec),
+            slate=settings.slate and not self.no_slate,
+            handle_frames=self.handles,
+            generated_handle_frames=self.generated_handles,
+        )
+
+
+_DEFAULT = TakeChoices()
+
+
 def place_options(command: Callable[P, R]) -> Callable[P, R]:
     """`--media-root`, `--map`, `--config`: where media may be."""
     return _stack(
@@ -59,53 +89,26 @@ def take_options(command: Callable[P, R]) -> Callable[P, R]:
         click.option(
             "--codec",
             type=click.Choice([codec.value for codec in Codec]),
-            default=Codec.PRORES_422_HQ.value,
+            default=_DEFAULT.codec,
             show_default=True,
             help="Codec of the takes.",
         ),
         click.option(
             "--handles",
             type=click.IntRange(0, 10_000),
-            default=12,
+            default=_DEFAULT.handles,
             show_default=True,
             help="The source's own frames on each side of a retake, where they exist.",
         ),
         click.option(
             "--generated-handles",
             type=click.IntRange(0, 1_000),
-            default=0,
+            default=_DEFAULT.generated_handles,
             show_default=True,
             help="Frames the engine makes on each side of any other take.",
         ),
         click.option("--no-slate", is_flag=True, help="Leave out the slate that previz burns in."),
     )
-
-
-@dataclass(frozen=True, slots=True)
-class TakeChoices:
-    """What `take_options` were given."""
-
-    engine: str | None
-    out: Path | None
-    codec: str
-    handles: int
-    generated_handles: int
-    no_slate: bool
-
-    def folder_for(self, timeline: Path) -> Path:
-        """Where a timeline's delivery goes; absolute."""
-        return (self.out or timeline.parent / "out").absolute()
-
-    def plan_options(self, timeline: Path, settings: Settings) -> PlanOptions:
-        """How to plan where a mark does not say."""
-        return PlanOptions(
-            output_directory=str(self.folder_for(timeline) / "takes"),
-            engine=self.engine or settings.engine,
-            codec=Codec(self.codec),
-            slate=settings.slate and not self.no_slate,
-            handle_frames=self.handles,
-            generated_handle_frames=self.generated_handles,
-        )
 
 
 def settings_from(

@@ -46,16 +46,18 @@ def plan_document(plan: Plan) -> dict[str, object]:
     return {
         "schema": SCHEMA,
         "takes": [_take(planned) for planned in plan.takes],
-        "problems": [
-            {
-                "where": problem.where,
-                "mark": problem.text,
-                "reason": problem.error.reason.value,
-                "message": problem.error.message,
-                "metadata": problem.error.metadata,
-            }
-            for problem in plan.problems
-        ],
+        "problems": [problem_document(problem) for problem in plan.problems],
+    }
+
+
+def problem_document(problem: Problem) -> dict[str, object]:
+    """One mark that cannot be met, for scripts."""
+    return {
+        "where": problem.where,
+        "mark": problem.text,
+        "reason": problem.error.reason.value,
+        "message": problem.error.message,
+        "metadata": problem.error.metadata,
     }
 
 

@@ -65,11 +65,10 @@ def process(
         results += [(path, error) for path in timelines[len(results) :]]
     if as_json:
         click.echo(json.dumps([_document(path, result) for path, result in results], indent=2))
-    failed = [result for _, result in results if isinstance(result, BridgeError)]
-    if failed and not as_json:
-        for path, result in results:
-            if isinstance(result, BridgeError):
-                click.echo(f"ltxbridge: {path}: {result.message}", err=True)
+    failed = [(path, result) for path, result in results if isinstance(result, BridgeError)]
+    if not as_json:
+        for path, refusal in failed:
+            click.echo(f"ltxbridge: {path}: {refusal.message}", err=True)
     if lost is not None:
         return 3
     if failed:

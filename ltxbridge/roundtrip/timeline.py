@@ -14,7 +14,6 @@ from interchange.model.engine import EngineLimits
 from interchange.model.segment import Problem, Reading
 from interchange.model.take import Placement, Take
 from interchange.plan import Plan, PlannedTake, PlanOptions, place_of, plan_reading
-from interchange.timebase import TimeRange
 from ltxbridge.roundtrip.originals import Originals
 from sidecar.media.delivery import refuse_unfit
 
@@ -118,9 +117,7 @@ def provisional_take(planned: PlannedTake) -> Take:
         sha256="",
         size_bytes=0,
         record_range=request.record_range,
-        media_range=TimeRange.of_length(
-            request.start_frame, request.file_range.length, request.frame_rate
-        ),
+        media_range=request.media_range,
         head_handle_frames=request.head_handle_frames,
         drop_frame=request.drop_frame,
         raster=request.raster,

@@ -331,9 +331,7 @@ def _draft(
         sha256=filesystem.sha256(signed),
         size_bytes=signed.stat().st_size,
         record_range=request.record_range,
-        media_range=TimeRange.of_length(
-            request.start_frame, request.file_range.length, request.frame_rate
-        ),
+        media_range=request.media_range,
         head_handle_frames=request.head_handle_frames,
         drop_frame=request.drop_frame,
         raster=request.raster,
