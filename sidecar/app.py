@@ -27,7 +27,8 @@ from sidecar.media.paths import PathPolicy
 from sidecar.pipelines.registry import engine_limits
 from sidecar.rpc.server import RpcServer
 from sidecar.rpc.takes import open_take
-from sidecar.settings import LoopbackAddress, Settings
+from sidecar.setting_values import LoopbackAddress
+from sidecar.settings import Settings
 from sidecar.worker.supervisor import WorkerSpec
 
 _LOG = logging.getLogger(__name__)

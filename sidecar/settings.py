@@ -7,40 +7,22 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 from interchange.errors import InvalidInputError, NotFoundError
+from sidecar import setting_values as kinds
 from sidecar.media.paths import PathMapping
+from sidecar.setting_values import LoopbackAddress, Origin
 
 ENVIRONMENT_PREFIX = "LTXBRIDGE_"
 _CONFIG_VARIABLE = "LTXBRIDGE_CONFIG"
-_LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:]+)):(\d{1,5})")
-_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("human", "json")
-
-
-@dataclass(frozen=True, slots=True)
-class LoopbackAddress:
-    """Where to listen instead of a unix socket.
-
-    Args:
-        host: `127.0.0.1` or another loopback address.
-        port: 0 for any free one.
-    """
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +56,6 @@ class Settings:
     drain_grace_s: int = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _Origin:
-    """Where a value was found, for complaints, and the folder its relative paths start from."""
-
-    name: str
-    folder: Path
-
-    def refuse(self, problem: str) -> InvalidInputError:
-        return InvalidInputError(f"{self.name} {problem}.", metadata={"setting": self.name})
-
-
 def load_settings(
     overrides: Mapping[str, object] | None = None,
     *,
@@ -109,10 +80,10 @@ def load_settings(
     for name, parse in _PARSERS.items():
         variable = ENVIRONMENT_PREFIX + name.upper()
         if variables.get(variable):
-            values[name] = parse(variables[variable], _Origin(variable, Path.cwd()))
+            values[name] = parse(variables[variable], Origin(variable, Path.cwd()))
     for name, value in (overrides or {}).items():
         if value not in (None, ()):
-            option = _Origin(OPTION_NAMES[name], Path.cwd())
+            option = Origin(OPTION_NAMES[name], Path.cwd())
             values[name] = _PARSERS[name](value, option)
     return Settings(**values)
 
@@ -197,99 +168,22 @@ def _from_toml(
                 f"{path} has the unknown setting {key}; {hint}",
                 metadata={"path": str(path), "setting": key},
             )
-        values[key] = _PARSERS[key](value, _Origin(f"{key} in {path}", path.absolute().parent))
+        values[key] = _PARSERS[key](value, Origin(f"{key} in {path}", path.absolute().parent))
     return values
 
 
-def _text(value: object, origin: _Origin) -> str:
-    if not isinstance(value, str) or not value:
-        raise origin.refuse(f"must be text, not {value!r}")
-    return value
-
-
-def _path(value: object, origin: _Origin) -> Path:
-    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
-        raise origin.refuse(f"must be a path, not {value!r}")
-    try:
-        return Path(os.path.normpath(origin.folder / Path(value).expanduser()))
-    except RuntimeError as error:  # ~nobody
-        raise origin.refuse(f"names no home folder: {value}") from error
-
-
-def _items(value: object, origin: _Origin) -> list[object]:
-    if isinstance(value, str):
-        return [part for part in value.split(os.pathsep) if part]
-    if isinstance(value, list | tuple):
-        return list(value)
-    raise origin.refuse(f"must be a list, not {value!r}")
-
-
-def _paths(value: object, origin: _Origin) -> tuple[Path, ...]:
-    return tuple(_path(item, origin) for item in _items(value, origin))
-
-
-def _mappings(value: object, origin: _Origin) -> tuple[PathMapping, ...]:
-    return tuple(
-        item if isinstance(item, PathMapping) else PathMapping.parse(_text(item, origin))
-        for item in _items(value, origin)
-    )
-
-
-def _listen(value: object, origin: _Origin) -> LoopbackAddress:
-    if isinstance(value, LoopbackAddress):
-        return value
-    match = _LISTEN.fullmatch(_text(value, origin))
-    if match is None or int(match[3]) > 65535:
-        raise origin.refuse(f"must look like 127.0.0.1:50051, not {value!r}")
-    host = "127.0.0.1" if match[2] == "localhost" else match[1] or match[2]
-    try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
-        raise origin.refuse(
-            f"is {value}, but the sidecar listens on this machine only, for example on "
-            "127.0.0.1:50051; other machines need mutual TLS, which comes later"
-        )
-    return LoopbackAddress(host, int(match[3]))
-
-
-def _flag(value: object, origin: _Origin) -> bool:
-    if isinstance(value, bool):
-        return value
-    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
-        return value.lower() in _TRUE
-    raise origin.refuse(f"must be yes or no, not {value!r}")
-
-
-def _seconds(value: object, origin: _Origin) -> int:
-    number = int(value) if isinstance(value, str) and value.isdecimal() else value
-    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 3600:
-        raise origin.refuse(f"must be whole seconds from 0 to 3600, not {value!r}")
-    return number
-
-
-def _choice(*choices: str) -> Callable[[object, _Origin], str]:
-    def parse(value: object, origin: _Origin) -> str:
-        if not isinstance(value, str) or value.lower() not in choices:
-            raise origin.refuse(f"must be one of {', '.join(choices)}, not {value!r}")
-        return value.lower()
-
-    return parse
-
-
-_PARSERS: Mapping[str, Callable[[object, _Origin], Any]] = {
-    "state_dir": _path,
-    "runtime_dir": _path,
-    "media_roots": _paths,
-    "output_roots": _paths,
-    "path_maps": _mappings,
-    "listen": _listen,
-    "engine": _text,
-    "slate": _flag,
-    "log_level": _choice(*_LOG_LEVELS),
-    "log_format": _choice(*_LOG_FORMATS),
-    "drain_grace_s": _seconds,
+_PARSERS: Mapping[str, Callable[[object, Origin], Any]] = {
+    "state_dir": kinds.path,
+    "runtime_dir": kinds.path,
+    "media_roots": kinds.paths,
+    "output_roots": kinds.paths,
+    "path_maps": kinds.mappings,
+    "listen": kinds.listen_address,
+    "engine": kinds.text,
+    "slate": kinds.flag,
+    "log_level": kinds.choice(*_LOG_LEVELS),
+    "log_format": kinds.choice(*_LOG_FORMATS),
+    "drain_grace_s": kinds.seconds,
 }
 
 OPTION_NAMES: Mapping[str, str] = {

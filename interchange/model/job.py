@@ -7,6 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from interchange.errors import BridgeError
+from interchange.model.caller import LOCAL
 from interchange.model.engine import EngineLimits, PlannedGeometry
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
@@ -55,6 +56,8 @@ class Job:
         take: Set when succeeded.
         error: Set when failed.
         attempts: Times a worker has started on it.
+        owner: Who asked for it: `local`, or the name of an enrolled client.
+        retry_at: Set while it waits before it is tried again.
     """
 
     job_id: str
@@ -71,6 +74,8 @@ class Job:
     created: datetime | None
     started: datetime | None
     ended: datetime | None
+    owner: str = LOCAL
+    retry_at: datetime | None = None
 
 
 class EngineState(StrEnum):

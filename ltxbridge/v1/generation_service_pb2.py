@@ -28,15 +28,15 @@ from ltxbridge.v1 import request_pb2 as ltxbridge_dot_v1_dot_request__pb2
 from ltxbridge.v1 import time_pb2 as ltxbridge_dot_v1_dot_time__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ltxbridge/v1/generation_service.proto\x12\x0cltxbridge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1altxbridge/v1/request.proto\x1a\x17ltxbridge/v1/time.proto\"\xde\x01\n\x0fPlannedGeometry\x12.\n\rdeliver_range\x18\x01 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12/\n\x0egenerate_range\x18\x02 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12,\n\x0e\x64\x65liver_raster\x18\x03 \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12-\n\x0fgenerate_raster\x18\x04 \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12\r\n\x05notes\x18\x05 \x03(\t\"T\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x12\n\ndone_count\x18\x02 \x01(\x03\x12\x13\n\x0btotal_count\x18\x03 \x01(\x03\x12\x10\n\x08\x66raction\x18\x04 \x01(\x01\"\xc7\x03\n\x04Take\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x15\n\rmanifest_path\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12-\n\x0crecord_range\x18\x05 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12,\n\x0bmedia_range\x18\x06 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12\x1a\n\x12head_handle_frames\x18\x07 \x01(\x05\x12\x12\n\ndrop_frame\x18\x08 \x01(\x08\x12$\n\x06raster\x18\t \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12\"\n\x05\x63odec\x18\n \x01(\x0e\x32\x13.ltxbridge.v1.Codec\x12\x0c\n\x04reel\x18\x0b \x01(\t\x12\x16\n\x0e\x61udio_channels\x18\x0c \x01(\x05\x12\x1c\n\x14\x61udio_sample_rate_hz\x18\r \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x0e \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x0f \x01(\t\x12\x16\n\x0emodel_identity\x18\x10 \x01(\t\x12\x0c\n\x04seed\x18\x11 \x01(\x03\x12\r\n\x05notes\x18\x12 \x03(\t\"\x83\x05\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.ltxbridge.v1.Job.State\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12\x30\n\x07request\x18\x06 \x01(\x0b\x32\x1f.ltxbridge.v1.GenerationRequest\x12/\n\x08geometry\x18\x07 \x01(\x0b\x32\x1d.ltxbridge.v1.PlannedGeometry\x12(\n\x08progress\x18\x08 \x01(\x0b\x32\x16.ltxbridge.v1.Progress\x12 \n\x04take\x18\t \x01(\x0b\x32\x12.ltxbridge.v1.Take\x12!\n\x05\x65rror\x18\n \x01(\x0b\x32\x12.google.rpc.Status\x12\x15\n\rattempt_count\x18\x0b \x01(\x05\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_QUEUED\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x14\n\x10STATE_CANCELLING\x10\x03\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x13\n\x0fSTATE_CANCELLED\x10\x06\"\x81\x01\n\x10\x43reateJobRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x07request\x18\x02 \x01(\x0b\x32\x1f.ltxbridge.v1.GenerationRequest\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x10\n\x08priority\x18\x04 \x01(\x05\"3\n\x11\x43reateJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0eGetJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\"a\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.ltxbridge.v1.Job.State\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.ltxbridge.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"7\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\"2\n\x10WatchJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x11\x43\x61ncelJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"|\n\x12\x46\x65tchFramesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0crecord_range\x18\x02 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12)\n\x06layout\x18\x03 \x01(\x0e\x32\x19.ltxbridge.v1.PixelLayout\"\xbc\x01\n\x13\x46\x65tchFramesResponse\x12\x14\n\x0crecord_frame\x18\x01 \x01(\x03\x12$\n\x06raster\x18\x02 \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12)\n\x06layout\x18\x03 \x01(\x0e\x32\x19.ltxbridge.v1.PixelLayout\x12\x14\n\x0coffset_bytes\x18\x04 \x01(\x03\x12\x18\n\x10\x66rame_size_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06pixels\x18\x06 \x01(\x0c*\\\n\x0bPixelLayout\x12\x1c\n\x18PIXEL_LAYOUT_UNSPECIFIED\x10\x00\x12\x17\n\x13PIXEL_LAYOUT_RGBA16\x10\x01\x12\x16\n\x12PIXEL_LAYOUT_RGBA8\x10\x02\x32\xb0\x04\n\x11GenerationService\x12L\n\tCreateJob\x12\x1e.ltxbridge.v1.CreateJobRequest\x1a\x1f.ltxbridge.v1.CreateJobResponse\x12\x43\n\x06GetJob\x12\x1b.ltxbridge.v1.GetJobRequest\x1a\x1c.ltxbridge.v1.GetJobResponse\x12I\n\x08ListJobs\x12\x1d.ltxbridge.v1.ListJobsRequest\x1a\x1e.ltxbridge.v1.ListJobsResponse\x12K\n\x08WatchJob\x12\x1d.ltxbridge.v1.WatchJobRequest\x1a\x1e.ltxbridge.v1.WatchJobResponse0\x01\x12L\n\tCancelJob\x12\x1e.ltxbridge.v1.CancelJobRequest\x1a\x1f.ltxbridge.v1.CancelJobResponse\x12L\n\tDeleteJob\x12\x1e.ltxbridge.v1.DeleteJobRequest\x1a\x1f.ltxbridge.v1.DeleteJobResponse\x12T\n\x0b\x46\x65tchFrames\x12 .ltxbridge.v1.FetchFramesRequest\x1a!.ltxbridge.v1.FetchFramesResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%ltxbridge/v1/generation_service.proto\x12\x0cltxbridge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17google/rpc/status.proto\x1a\x1altxbridge/v1/request.proto\x1a\x17ltxbridge/v1/time.proto\"\xde\x01\n\x0fPlannedGeometry\x12.\n\rdeliver_range\x18\x01 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12/\n\x0egenerate_range\x18\x02 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12,\n\x0e\x64\x65liver_raster\x18\x03 \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12-\n\x0fgenerate_raster\x18\x04 \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12\r\n\x05notes\x18\x05 \x03(\t\"T\n\x08Progress\x12\r\n\x05phase\x18\x01 \x01(\t\x12\x12\n\ndone_count\x18\x02 \x01(\x03\x12\x13\n\x0btotal_count\x18\x03 \x01(\x03\x12\x10\n\x08\x66raction\x18\x04 \x01(\x01\"\xc7\x03\n\x04Take\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x15\n\rmanifest_path\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12-\n\x0crecord_range\x18\x05 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12,\n\x0bmedia_range\x18\x06 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12\x1a\n\x12head_handle_frames\x18\x07 \x01(\x05\x12\x12\n\ndrop_frame\x18\x08 \x01(\x08\x12$\n\x06raster\x18\t \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12\"\n\x05\x63odec\x18\n \x01(\x0e\x32\x13.ltxbridge.v1.Codec\x12\x0c\n\x04reel\x18\x0b \x01(\t\x12\x16\n\x0e\x61udio_channels\x18\x0c \x01(\x05\x12\x1c\n\x14\x61udio_sample_rate_hz\x18\r \x01(\x05\x12\x0e\n\x06\x65ngine\x18\x0e \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x0f \x01(\t\x12\x16\n\x0emodel_identity\x18\x10 \x01(\t\x12\x0c\n\x04seed\x18\x11 \x01(\x03\x12\r\n\x05notes\x18\x12 \x03(\t\"\xc2\x05\n\x03Job\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12&\n\x05state\x18\x03 \x01(\x0e\x32\x17.ltxbridge.v1.Job.State\x12\x10\n\x08revision\x18\x04 \x01(\x03\x12\x10\n\x08priority\x18\x05 \x01(\x05\x12\x30\n\x07request\x18\x06 \x01(\x0b\x32\x1f.ltxbridge.v1.GenerationRequest\x12/\n\x08geometry\x18\x07 \x01(\x0b\x32\x1d.ltxbridge.v1.PlannedGeometry\x12(\n\x08progress\x18\x08 \x01(\x0b\x32\x16.ltxbridge.v1.Progress\x12 \n\x04take\x18\t \x01(\x0b\x32\x12.ltxbridge.v1.Take\x12!\n\x05\x65rror\x18\n \x01(\x0b\x32\x12.google.rpc.Status\x12\x15\n\rattempt_count\x18\x0b \x01(\x05\x12/\n\x0b\x63reate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstart_time\x18\r \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nd_time\x18\x0e \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05owner\x18\x0f \x01(\t\x12.\n\nretry_time\x18\x10 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x95\x01\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x10\n\x0cSTATE_QUEUED\x10\x01\x12\x11\n\rSTATE_RUNNING\x10\x02\x12\x14\n\x10STATE_CANCELLING\x10\x03\x12\x13\n\x0fSTATE_SUCCEEDED\x10\x04\x12\x10\n\x0cSTATE_FAILED\x10\x05\x12\x13\n\x0fSTATE_CANCELLED\x10\x06\"\x81\x01\n\x10\x43reateJobRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\x30\n\x07request\x18\x02 \x01(\x0b\x32\x1f.ltxbridge.v1.GenerationRequest\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\x12\x10\n\x08priority\x18\x04 \x01(\x05\"3\n\x11\x43reateJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\"\x1d\n\rGetJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"0\n\x0eGetJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\"a\n\x0fListJobsRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\x12\'\n\x06states\x18\x03 \x03(\x0e\x32\x17.ltxbridge.v1.Job.State\"L\n\x10ListJobsResponse\x12\x1f\n\x04jobs\x18\x01 \x03(\x0b\x32\x11.ltxbridge.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"G\n\x0fWatchJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_revision\x18\x02 \x01(\x03\x12\x0e\n\x06replay\x18\x03 \x01(\x08\"2\n\x10WatchJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\"B\n\x10WatchJobsRequest\x12\x1b\n\x0e\x61\x66ter_sequence\x18\x01 \x01(\x03H\x00\x88\x01\x01\x42\x11\n\x0f_after_sequence\"E\n\x11WatchJobsResponse\x12\x10\n\x08sequence\x18\x01 \x01(\x03\x12\x1e\n\x03job\x18\x02 \x01(\x0b\x32\x11.ltxbridge.v1.Job\" \n\x10\x43\x61ncelJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"3\n\x11\x43\x61ncelJobResponse\x12\x1e\n\x03job\x18\x01 \x01(\x0b\x32\x11.ltxbridge.v1.Job\" \n\x10\x44\x65leteJobRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x13\n\x11\x44\x65leteJobResponse\"|\n\x12\x46\x65tchFramesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x0crecord_range\x18\x02 \x01(\x0b\x32\x17.ltxbridge.v1.TimeRange\x12)\n\x06layout\x18\x03 \x01(\x0e\x32\x19.ltxbridge.v1.PixelLayout\"\xbc\x01\n\x13\x46\x65tchFramesResponse\x12\x14\n\x0crecord_frame\x18\x01 \x01(\x03\x12$\n\x06raster\x18\x02 \x01(\x0b\x32\x14.ltxbridge.v1.Raster\x12)\n\x06layout\x18\x03 \x01(\x0e\x32\x19.ltxbridge.v1.PixelLayout\x12\x14\n\x0coffset_bytes\x18\x04 \x01(\x03\x12\x18\n\x10\x66rame_size_bytes\x18\x05 \x01(\x03\x12\x0e\n\x06pixels\x18\x06 \x01(\x0c*\\\n\x0bPixelLayout\x12\x1c\n\x18PIXEL_LAYOUT_UNSPECIFIED\x10\x00\x12\x17\n\x13PIXEL_LAYOUT_RGBA16\x10\x01\x12\x16\n\x12PIXEL_LAYOUT_RGBA8\x10\x02\x32\x80\x05\n\x11GenerationService\x12L\n\tCreateJob\x12\x1e.ltxbridge.v1.CreateJobRequest\x1a\x1f.ltxbridge.v1.CreateJobResponse\x12\x43\n\x06GetJob\x12\x1b.ltxbridge.v1.GetJobRequest\x1a\x1c.ltxbridge.v1.GetJobResponse\x12I\n\x08ListJobs\x12\x1d.ltxbridge.v1.ListJobsRequest\x1a\x1e.ltxbridge.v1.ListJobsResponse\x12K\n\x08WatchJob\x12\x1d.ltxbridge.v1.WatchJobRequest\x1a\x1e.ltxbridge.v1.WatchJobResponse0\x01\x12N\n\tWatchJobs\x12\x1e.ltxbridge.v1.WatchJobsRequest\x1a\x1f.ltxbridge.v1.WatchJobsResponse0\x01\x12L\n\tCancelJob\x12\x1e.ltxbridge.v1.CancelJobRequest\x1a\x1f.ltxbridge.v1.CancelJobResponse\x12L\n\tDeleteJob\x12\x1e.ltxbridge.v1.DeleteJobRequest\x1a\x1f.ltxbridge.v1.DeleteJobResponse\x12T\n\x0b\x46\x65tchFrames\x12 .ltxbridge.v1.FetchFramesRequest\x1a!.ltxbridge.v1.FetchFramesResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ltxbridge.v1.generation_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PIXELLAYOUT']._serialized_start=2592
-  _globals['_PIXELLAYOUT']._serialized_end=2684
+  _globals['_PIXELLAYOUT']._serialized_start=2810
+  _globals['_PIXELLAYOUT']._serialized_end=2902
   _globals['_PLANNEDGEOMETRY']._serialized_start=167
   _globals['_PLANNEDGEOMETRY']._serialized_end=389
   _globals['_PROGRESS']._serialized_start=391
@@ -44,37 +44,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_TAKE']._serialized_start=478
   _globals['_TAKE']._serialized_end=933
   _globals['_JOB']._serialized_start=936
-  _globals['_JOB']._serialized_end=1579
-  _globals['_JOB_STATE']._serialized_start=1430
-  _globals['_JOB_STATE']._serialized_end=1579
-  _globals['_CREATEJOBREQUEST']._serialized_start=1582
-  _globals['_CREATEJOBREQUEST']._serialized_end=1711
-  _globals['_CREATEJOBRESPONSE']._serialized_start=1713
-  _globals['_CREATEJOBRESPONSE']._serialized_end=1764
-  _globals['_GETJOBREQUEST']._serialized_start=1766
-  _globals['_GETJOBREQUEST']._serialized_end=1795
-  _globals['_GETJOBRESPONSE']._serialized_start=1797
-  _globals['_GETJOBRESPONSE']._serialized_end=1845
-  _globals['_LISTJOBSREQUEST']._serialized_start=1847
-  _globals['_LISTJOBSREQUEST']._serialized_end=1944
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1946
-  _globals['_LISTJOBSRESPONSE']._serialized_end=2022
-  _globals['_WATCHJOBREQUEST']._serialized_start=2024
-  _globals['_WATCHJOBREQUEST']._serialized_end=2079
-  _globals['_WATCHJOBRESPONSE']._serialized_start=2081
-  _globals['_WATCHJOBRESPONSE']._serialized_end=2131
-  _globals['_CANCELJOBREQUEST']._serialized_start=2133
-  _globals['_CANCELJOBREQUEST']._serialized_end=2165
-  _globals['_CANCELJOBRESPONSE']._serialized_start=2167
-  _globals['_CANCELJOBRESPONSE']._serialized_end=2218
-  _globals['_DELETEJOBREQUEST']._serialized_start=2220
-  _globals['_DELETEJOBREQUEST']._serialized_end=2252
-  _globals['_DELETEJOBRESPONSE']._serialized_start=2254
-  _globals['_DELETEJOBRESPONSE']._serialized_end=2273
-  _globals['_FETCHFRAMESREQUEST']._serialized_start=2275
-  _globals['_FETCHFRAMESREQUEST']._serialized_end=2399
-  _globals['_FETCHFRAMESRESPONSE']._serialized_start=2402
-  _globals['_FETCHFRAMESRESPONSE']._serialized_end=2590
-  _globals['_GENERATIONSERVICE']._serialized_start=2687
-  _globals['_GENERATIONSERVICE']._serialized_end=3247
+  _globals['_JOB']._serialized_end=1642
+  _globals['_JOB_STATE']._serialized_start=1493
+  _globals['_JOB_STATE']._serialized_end=1642
+  _globals['_CREATEJOBREQUEST']._serialized_start=1645
+  _globals['_CREATEJOBREQUEST']._serialized_end=1774
+  _globals['_CREATEJOBRESPONSE']._serialized_start=1776
+  _globals['_CREATEJOBRESPONSE']._serialized_end=1827
+  _globals['_GETJOBREQUEST']._serialized_start=1829
+  _globals['_GETJOBREQUEST']._serialized_end=1858
+  _globals['_GETJOBRESPONSE']._serialized_start=1860
+  _globals['_GETJOBRESPONSE']._serialized_end=1908
+  _globals['_LISTJOBSREQUEST']._serialized_start=1910
+  _globals['_LISTJOBSREQUEST']._serialized_end=2007
+  _globals['_LISTJOBSRESPONSE']._serialized_start=2009
+  _globals['_LISTJOBSRESPONSE']._serialized_end=2085
+  _globals['_WATCHJOBREQUEST']._serialized_start=2087
+  _globals['_WATCHJOBREQUEST']._serialized_end=2158
+  _globals['_WATCHJOBRESPONSE']._serialized_start=2160
+  _globals['_WATCHJOBRESPONSE']._serialized_end=2210
+  _globals['_WATCHJOBSREQUEST']._serialized_start=2212
+  _globals['_WATCHJOBSREQUEST']._serialized_end=2278
+  _globals['_WATCHJOBSRESPONSE']._serialized_start=2280
+  _globals['_WATCHJOBSRESPONSE']._serialized_end=2349
+  _globals['_CANCELJOBREQUEST']._serialized_start=2351
+  _globals['_CANCELJOBREQUEST']._serialized_end=2383
+  _globals['_CANCELJOBRESPONSE']._serialized_start=2385
+  _globals['_CANCELJOBRESPONSE']._serialized_end=2436
+  _globals['_DELETEJOBREQUEST']._serialized_start=2438
+  _globals['_DELETEJOBREQUEST']._serialized_end=2470
+  _globals['_DELETEJOBRESPONSE']._serialized_start=2472
+  _globals['_DELETEJOBRESPONSE']._serialized_end=2491
+  _globals['_FETCHFRAMESREQUEST']._serialized_start=2493
+  _globals['_FETCHFRAMESREQUEST']._serialized_end=2617
+  _globals['_FETCHFRAMESRESPONSE']._serialized_start=2620
+  _globals['_FETCHFRAMESRESPONSE']._serialized_end=2808
+  _globals['_GENERATIONSERVICE']._serialized_start=2905
+  _globals['_GENERATIONSERVICE']._serialized_end=3545
 # @@protoc_insertion_point(module_scope)

@@ -89,7 +89,7 @@ class Take(_message.Message):
     def __init__(self, path: _Optional[str] = ..., manifest_path: _Optional[str] = ..., sha256: _Optional[str] = ..., size_bytes: _Optional[int] = ..., record_range: _Optional[_Union[_time_pb2.TimeRange, _Mapping]] = ..., media_range: _Optional[_Union[_time_pb2.TimeRange, _Mapping]] = ..., head_handle_frames: _Optional[int] = ..., drop_frame: _Optional[bool] = ..., raster: _Optional[_Union[_request_pb2.Raster, _Mapping]] = ..., codec: _Optional[_Union[_request_pb2.Codec, str]] = ..., reel: _Optional[str] = ..., audio_channels: _Optional[int] = ..., audio_sample_rate_hz: _Optional[int] = ..., engine: _Optional[str] = ..., engine_version: _Optional[str] = ..., model_identity: _Optional[str] = ..., seed: _Optional[int] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("name", "request_id", "state", "revision", "priority", "request", "geometry", "progress", "take", "error", "attempt_count", "create_time", "start_time", "end_time")
+    __slots__ = ("name", "request_id", "state", "revision", "priority", "request", "geometry", "progress", "take", "error", "attempt_count", "create_time", "start_time", "end_time", "owner", "retry_time")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         STATE_UNSPECIFIED: _ClassVar[Job.State]
@@ -120,6 +120,8 @@ class Job(_message.Message):
     CREATE_TIME_FIELD_NUMBER: _ClassVar[int]
     START_TIME_FIELD_NUMBER: _ClassVar[int]
     END_TIME_FIELD_NUMBER: _ClassVar[int]
+    OWNER_FIELD_NUMBER: _ClassVar[int]
+    RETRY_TIME_FIELD_NUMBER: _ClassVar[int]
     name: str
     request_id: str
     state: Job.State
@@ -134,7 +136,9 @@ class Job(_message.Message):
     create_time: _timestamp_pb2.Timestamp
     start_time: _timestamp_pb2.Timestamp
     end_time: _timestamp_pb2.Timestamp
-    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., state: _Optional[_Union[Job.State, str]] = ..., revision: _Optional[int] = ..., priority: _Optional[int] = ..., request: _Optional[_Union[_request_pb2.GenerationRequest, _Mapping]] = ..., geometry: _Optional[_Union[PlannedGeometry, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., take: _Optional[_Union[Take, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., attempt_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    owner: str
+    retry_time: _timestamp_pb2.Timestamp
+    def __init__(self, name: _Optional[str] = ..., request_id: _Optional[str] = ..., state: _Optional[_Union[Job.State, str]] = ..., revision: _Optional[int] = ..., priority: _Optional[int] = ..., request: _Optional[_Union[_request_pb2.GenerationRequest, _Mapping]] = ..., geometry: _Optional[_Union[PlannedGeometry, _Mapping]] = ..., progress: _Optional[_Union[Progress, _Mapping]] = ..., take: _Optional[_Union[Take, _Mapping]] = ..., error: _Optional[_Union[_status_pb2.Status, _Mapping]] = ..., attempt_count: _Optional[int] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., owner: _Optional[str] = ..., retry_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class CreateJobRequest(_message.Message):
     __slots__ = ("request_id", "request", "validate_only", "priority")
@@ -185,18 +189,34 @@ class ListJobsResponse(_message.Message):
     def __init__(self, jobs: _Optional[_Iterable[_Union[Job, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class WatchJobRequest(_message.Message):
-    __slots__ = ("name", "after_revision")
+    __slots__ = ("name", "after_revision", "replay")
     NAME_FIELD_NUMBER: _ClassVar[int]
     AFTER_REVISION_FIELD_NUMBER: _ClassVar[int]
+    REPLAY_FIELD_NUMBER: _ClassVar[int]
     name: str
     after_revision: int
-    def __init__(self, name: _Optional[str] = ..., after_revision: _Optional[int] = ...) -> None: ...
+    replay: bool
+    def __init__(self, name: _Optional[str] = ..., after_revision: _Optional[int] = ..., replay: _Optional[bool] = ...) -> None: ...
 
 class WatchJobResponse(_message.Message):
     __slots__ = ("job",)
     JOB_FIELD_NUMBER: _ClassVar[int]
     job: Job
     def __init__(self, job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
+
+class WatchJobsRequest(_message.Message):
+    __slots__ = ("after_sequence",)
+    AFTER_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    after_sequence: int
+    def __init__(self, after_sequence: _Optional[int] = ...) -> None: ...
+
+class WatchJobsResponse(_message.Message):
+    __slots__ = ("sequence", "job")
+    SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    JOB_FIELD_NUMBER: _ClassVar[int]
+    sequence: int
+    job: Job
+    def __init__(self, sequence: _Optional[int] = ..., job: _Optional[_Union[Job, _Mapping]] = ...) -> None: ...
 
 class CancelJobRequest(_message.Message):
     __slots__ = ("name",)

@@ -55,6 +55,11 @@ class GenerationServiceStub:
                 request_serializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobRequest.SerializeToString,
                 response_deserializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobResponse.FromString,
                 _registered_method=True)
+        self.WatchJobs = channel.unary_stream(
+                '/ltxbridge.v1.GenerationService/WatchJobs',
+                request_serializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobsRequest.SerializeToString,
+                response_deserializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobsResponse.FromString,
+                _registered_method=True)
         self.CancelJob = channel.unary_unary(
                 '/ltxbridge.v1.GenerationService/CancelJob',
                 request_serializer=ltxbridge_dot_v1_dot_generation__service__pb2.CancelJobRequest.SerializeToString,
@@ -99,22 +104,29 @@ class GenerationServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def WatchJob(self, request, context):
-        """Streams full snapshots with rising revision; the last one is terminal. Losing the stream never affects the
-        job: call again with after_revision.
+        """Streams full snapshots with rising revision; the last one is terminal. None is left out, however late or
+        slow the reader. Losing the stream never affects the job: call again with after_revision.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def WatchJobs(self, request, context):
+        """Streams every change of every job of the caller's, in order, until the caller leaves. An operator sees all.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def CancelJob(self, request, context):
-        """Asks a job to stop; idempotent, and returns a finished job unchanged.
+        """Asks a job of the caller's to stop; idempotent, and returns a finished job unchanged.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def DeleteJob(self, request, context):
-        """Forgets a finished job. Its media stay where they are.
+        """Forgets a finished job of the caller's. Its media stay where they are.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +161,11 @@ def add_GenerationServiceServicer_to_server(servicer, server):
                     servicer.WatchJob,
                     request_deserializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobRequest.FromString,
                     response_serializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobResponse.SerializeToString,
+            ),
+            'WatchJobs': grpc.unary_stream_rpc_method_handler(
+                    servicer.WatchJobs,
+                    request_deserializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobsRequest.FromString,
+                    response_serializer=ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobsResponse.SerializeToString,
             ),
             'CancelJob': grpc.unary_unary_rpc_method_handler(
                     servicer.CancelJob,
@@ -275,6 +292,33 @@ class GenerationService:
             '/ltxbridge.v1.GenerationService/WatchJob',
             ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobRequest.SerializeToString,
             ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def WatchJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/ltxbridge.v1.GenerationService/WatchJobs',
+            ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobsRequest.SerializeToString,
+            ltxbridge_dot_v1_dot_generation__service__pb2.WatchJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from interchange.errors import InvalidInputError
+from interchange.model.caller import LOCAL
 from interchange.model.engine import PlannedGeometry
 from interchange.model.job import Job, JobState, Progress
 from interchange.model.request import Codec
@@ -68,6 +69,8 @@ def job_to_proto(job: Job) -> pb.Job:
             create_time=_time_to_proto(job.created),
             start_time=_time_to_proto(job.started),
             end_time=_time_to_proto(job.ended),
+            owner=job.owner,
+            retry_time=_time_to_proto(job.retry_at),
         )
 
 
@@ -94,6 +97,8 @@ def job_from_proto(message: pb.Job, *, at: str = "job") -> Job:
         created=_time_from_proto(message, "create_time", at=at),
         started=_time_from_proto(message, "start_time", at=at),
         ended=_time_from_proto(message, "end_time", at=at),
+        owner=message.owner or LOCAL,  # not said by sidecars that serve one machine only
+        retry_at=_time_from_proto(message, "retry_time", at=at),
     )
 
 

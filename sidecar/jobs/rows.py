@@ -12,8 +12,8 @@ from interchange.model.engine import PlannedGeometry
 from interchange.model.job import Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
-from sidecar.jobs.serialise import load
 from sidecar.jobs.work import TakeDraft, WorkOrder, take_name
+from sidecar.serialise import load
 
 _T = TypeVar("_T")
 

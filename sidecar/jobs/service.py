@@ -22,9 +22,9 @@ from sidecar.jobs.lane import Lane
 from sidecar.jobs.lock import FolderLock
 from sidecar.jobs.publisher import publish, published, sweep, withdraw
 from sidecar.jobs.rows import Claim
-from sidecar.jobs.serialise import fingerprint
 from sidecar.jobs.store import JobStore
 from sidecar.jobs.work import highest_version_in
+from sidecar.serialise import fingerprint
 from sidecar.worker.supervisor import WorkerSpec, WorkerSupervisor, WorkerTiming
 
 _LOG = logging.getLogger(__name__)

@@ -29,9 +29,9 @@ from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
 from sidecar.jobs.rows import Claim, claim_of, job_of
 from sidecar.jobs.schema import open_database, transaction, translated
-from sidecar.jobs.serialise import dump
 from sidecar.jobs.states import check_transition
 from sidecar.jobs.work import TakeDraft
+from sidecar.serialise import dump
 
 MAX_ATTEMPTS = 3
 """Times a job may kill its worker, the sidecar living on, before it is given up."""

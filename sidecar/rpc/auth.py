@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hmac
 import logging
+import re
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import grpc
 
 from interchange.errors import NotAuthenticatedError
+from interchange.model.caller import LOCAL_CALLER, Caller
 from sidecar.rpc.errors import Handler, abort
 
 _LOG = logging.getLogger(__name__)
@@ -49,6 +52,12 @@ class TokenInterceptor(grpc.aio.ServerInterceptor):
         return hmac.compare_digest(value, self._expected)
 
 
+DOOR_KEY = "ltxbridge-door"
+"""Metadata in which a client says which program it is; believed, for it only decides whose turn it is."""
+
+_DOOR = re.compile(r"[a-z][a-z0-9-]{0,31}")
+
+
 async def _refuse(_request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> NoReturn:
     await abort(
         context,
@@ -57,3 +66,10 @@ async def _refuse(_request: Any, context: grpc.aio.ServicerContext[Any, Any]) ->
             "Use the token file of the running sidecar."
         ),
     )
+
+
+def caller_of(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
+    """Who makes a call that the interceptor let through."""
+    metadata = context.invocation_metadata() or ()
+    door = next((str(value) for key, value in metadata if key == DOOR_KEY), "")
+    return replace(LOCAL_CALLER, door=door if _DOOR.fullmatch(door) else "other")

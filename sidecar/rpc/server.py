@@ -19,6 +19,8 @@ from ltxbridge.v1 import (
     engine_service_pb2_grpc,
     generation_service_pb2,
     generation_service_pb2_grpc,
+    transfer_service_pb2,
+    transfer_service_pb2_grpc,
 )
 from sidecar.rpc.auth import TokenInterceptor
 from sidecar.rpc.engines import EngineServicer
@@ -48,6 +50,7 @@ _OUR_SERVICES = tuple(
     for module, name in (
         (generation_service_pb2, "GenerationService"),
         (engine_service_pb2, "EngineService"),
+        (transfer_service_pb2, "TransferService"),
     )
 )
 
@@ -74,6 +77,9 @@ class RpcServer:
         )
         engine_service_pb2_grpc.add_EngineServiceServicer_to_server(  # type: ignore[no-untyped-call]
             EngineServicer(jobs, version=version), self._server
+        )
+        transfer_service_pb2_grpc.add_TransferServiceServicer_to_server(  # type: ignore[no-untyped-call]
+            transfer_service_pb2_grpc.TransferServiceServicer(), self._server
         )
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         names = (*_OUR_SERVICES, health_pb2.DESCRIPTOR.services_by_name["Health"].full_name)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from interchange.errors import BridgeError
 from interchange.model.job import Progress
-from sidecar.jobs.serialise import dump, load
 from sidecar.jobs.work import TakeDraft, WorkOrder
+from sidecar.serialise import dump, load
 
 LONGEST_LINE_BYTES = 16 << 20
 

@@ -36,6 +36,7 @@ def _call(channel, path, method, metadata):
     kinds = {
         (False, False): channel.unary_unary,
         (False, True): channel.unary_stream,
+        (True, False): channel.stream_unary,
         (True, True): channel.stream_stream,
     }
     stub = kinds[method.client_streaming, method.server_streaming](path)
@@ -61,10 +62,11 @@ def test_walk_finds_every_service():
     assert services == {
         "ltxbridge.v1.GenerationService",
         "ltxbridge.v1.EngineService",
+        "ltxbridge.v1.TransferService",
         "grpc.health.v1.Health",
         "grpc.reflection.v1alpha.ServerReflection",
     }
-    assert len(METHODS) >= 12
+    assert len(METHODS) >= 18
 
 
 @pytest.mark.parametrize(

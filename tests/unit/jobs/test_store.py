@@ -21,9 +21,9 @@ from interchange.errors import (
 )
 from interchange.model.job import JobState, Progress
 from sidecar.jobs import schema
-from sidecar.jobs.serialise import dump, fingerprint
 from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore
 from sidecar.jobs.work import TakeDraft
+from sidecar.serialise import dump, fingerprint
 
 REQUEST = example_request()
 

@@ -14,8 +14,8 @@ from support.model_examples import example_geometry, example_request
 
 from interchange.errors import InternalError, Reason, UnavailableError
 from interchange.model.job import JobState, Progress
-from sidecar.jobs.serialise import fingerprint
 from sidecar.jobs.store import MAX_ATTEMPTS, MAX_INTERRUPTIONS, JobStore
+from sidecar.serialise import fingerprint
 
 REQUEST = example_request()
 LANE = REQUEST.engine

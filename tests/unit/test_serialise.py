@@ -16,7 +16,7 @@ from interchange.model.engine import PlannedGeometry
 from interchange.model.job import Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
-from sidecar.jobs.serialise import dump, fingerprint, load
+from sidecar.serialise import dump, fingerprint, load
 
 
 @given(requests())

@@ -1,4 +1,4 @@
-"""Model values to JSON and back: exact, typed and strict, for the job store and the worker's pipe.
+"""Model values to JSON and back: exact, typed and strict, for the job store and the pipes to child processes.
 
 Driven by the dataclasses' own annotations, so that a new field cannot be forgotten. Not pickle: what is read
 back can only ever be one of the types asked for. Fractions are `n/d`, datetimes ISO 8601, unions of

@@ -9,30 +9,24 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Collection, Iterator
 from types import TracebackType
-from typing import Any, NoReturn, Self, TypeVar, cast
+from typing import Self
 
-import grpc
 import numpy as np
-from google.protobuf.message import DecodeError, Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_status import rpc_status
 from numpy.typing import NDArray
 
 from interchange.errors import (
-    BridgeError,
     InternalError,
-    NotAuthenticatedError,
     UnavailableError,
 )
 from interchange.model.job import EngineStatus, Job, JobState
 from interchange.model.request import GenerationRequest
 from interchange.timebase import TimeRange
 from ltxbridge import wire
+from ltxbridge.client.connection import Connection, receiving
+from ltxbridge.client.endpoint import Endpoint
 from ltxbridge.v1 import (
     engine_service_pb2,
     engine_service_pb2_grpc,
@@ -45,33 +39,6 @@ _RECONNECT_FOR_S = 30.0
 _TEMPORARY_RECONNECT_FOR_S = 2.0
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 3.0
-# As the server's: a dead peer is noticed after 20 + 10 s, a watch stays open as long as the job takes.
-_OPTIONS = (
-    ("grpc.keepalive_time_ms", 20_000),
-    ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.ping_timeout_ms", 10_000),
-    ("grpc.http2.max_pings_without_data", 0),
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 3_000),
-)
-
-Response = TypeVar("Response")
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where a sidecar listens.
-
-    Args:
-        address: gRPC address: `unix:/path` or `127.0.0.1:PORT`.
-        token_file: File that holds the bearer token.
-        temporary: It ends with the command that started it, and never comes back once it is gone.
-    """
-
-    address: str
-    token_file: Path
-    temporary: bool = False
 
 
 class BridgeClient:
@@ -79,6 +46,7 @@ class BridgeClient:
 
     Args:
         endpoint: Where the sidecar listens.
+        door: Which program this is, `cli`, `watch`, `resolve`: each has its own turn in the queue.
         timeout_s: Longest time for one call that is not a stream, in seconds.
         reconnect_for_s: How long a watch tries to get back, in seconds; by default as long as it may help.
     """
@@ -87,17 +55,17 @@ class BridgeClient:
         self,
         endpoint: Endpoint,
         *,
+        door: str = "cli",
         timeout_s: float = _CALL_TIMEOUT_S,
         reconnect_for_s: float | None = None,
     ) -> None:
-        self._endpoint = endpoint
-        self._timeout_s = timeout_s
         patience_s = _TEMPORARY_RECONNECT_FOR_S if endpoint.temporary else _RECONNECT_FOR_S
         self._reconnect_for_s = patience_s if reconnect_for_s is None else reconnect_for_s
-        self._channel = grpc.insecure_channel(endpoint.address, options=_OPTIONS)
-        self._jobs = generation_service_pb2_grpc.GenerationServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        self._engines = engine_service_pb2_grpc.EngineServiceStub(self._channel)  # type: ignore[no-untyped-call]
-        self._health = health_pb2_grpc.HealthStub(self._channel)
+        self._connection = Connection(endpoint, door=door, timeout_s=timeout_s)
+        channel = self._connection.channel
+        self._jobs = generation_service_pb2_grpc.GenerationServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._engines = engine_service_pb2_grpc.EngineServiceStub(channel)  # type: ignore[no-untyped-call]
+        self._health = health_pb2_grpc.HealthStub(channel)
 
     def __enter__(self) -> Self:
         return self
@@ -112,7 +80,7 @@ class BridgeClient:
 
     def close(self) -> None:
         """Close the connection; open streams end."""
-        self._channel.close()
+        self._connection.close()
 
     def serving(self) -> bool:
         """Whether the sidecar answers and takes jobs.
@@ -122,7 +90,7 @@ class BridgeClient:
         """
         try:
             check = self._health.Check  # type: ignore[attr-defined]
-            answer = self._call(check, health_pb2.HealthCheckRequest())
+            answer = self._connection.call(check, health_pb2.HealthCheckRequest())
         except UnavailableError:
             return False
         return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
@@ -147,7 +115,7 @@ class BridgeClient:
             ConflictError: The request id belongs to another request.
             BridgeError: As the sidecar says.
         """
-        answer = self._call(
+        answer = self._connection.call(
             self._jobs.CreateJob,
             generation_service_pb2.CreateJobRequest(
                 request_id=request_id,
@@ -156,7 +124,7 @@ class BridgeClient:
                 priority=priority,
             ),
         )
-        with _receiving():
+        with receiving():
             return wire.job_from_proto(answer.job)
 
     def get_job(self, job_id: str) -> Job:
@@ -166,8 +134,8 @@ class BridgeClient:
             NotFoundError: There is none (JOB_NOT_FOUND).
         """
         request = generation_service_pb2.GetJobRequest(name=wire.job_name(job_id))
-        answer = self._call(self._jobs.GetJob, request)
-        with _receiving():
+        answer = self._connection.call(self._jobs.GetJob, request)
+        with receiving():
             return wire.job_from_proto(answer.job)
 
     def list_jobs(
@@ -181,7 +149,7 @@ class BridgeClient:
         """
         page_token = ""
         while True:
-            page = self._call(
+            page = self._connection.call(
                 self._jobs.ListJobs,
                 generation_service_pb2.ListJobsRequest(
                     page_size=page_size,
@@ -190,7 +158,7 @@ class BridgeClient:
                 ),
             )
             for message in page.jobs:
-                with _receiving():
+                with receiving():
                     job = wire.job_from_proto(message)
                 yield job
             page_token = page.next_page_token
@@ -239,8 +207,8 @@ class BridgeClient:
             NotFoundError: There is no such job.
         """
         request = generation_service_pb2.CancelJobRequest(name=wire.job_name(job_id))
-        answer = self._call(self._jobs.CancelJob, request)
-        with _receiving():
+        answer = self._connection.call(self._jobs.CancelJob, request)
+        with receiving():
             return wire.job_from_proto(answer.job)
 
     def delete_job(self, job_id: str) -> None:
@@ -251,12 +219,14 @@ class BridgeClient:
             UnsupportedError: It has not ended yet (JOB_STATE).
         """
         request = generation_service_pb2.DeleteJobRequest(name=wire.job_name(job_id))
-        self._call(self._jobs.DeleteJob, request)
+        self._connection.call(self._jobs.DeleteJob, request)
 
     def list_engines(self) -> tuple[EngineStatus, ...]:
         """Return all engines of the sidecar."""
-        answer = self._call(self._engines.ListEngines, engine_service_pb2.ListEnginesRequest())
-        with _receiving():
+        answer = self._connection.call(
+            self._engines.ListEngines, engine_service_pb2.ListEnginesRequest()
+        )
+        with receiving():
             return tuple(wire.engine_from_proto(message) for message in answer.engines)
 
     def fetch_frames(
@@ -282,8 +252,8 @@ class BridgeClient:
             request.record_range.CopyFrom(wire.range_to_proto(record_range))
         picture = np.empty(0, np.uint8)
         filled = 0
-        for chunk in self._stream(self._jobs.FetchFrames, request):
-            with _receiving():
+        for chunk in self._connection.stream(self._jobs.FetchFrames, request):
+            with receiving():
                 raster = wire.raster_from_proto(chunk.raster, at="raster")
             shape = (raster.height_px, raster.width_px, 4)
             if filled == 0:
@@ -303,98 +273,7 @@ class BridgeClient:
         request = generation_service_pb2.WatchJobRequest(
             name=wire.job_name(job_id), after_revision=after_revision
         )
-        for answer in self._stream(self._jobs.WatchJob, request):
-            with _receiving():
+        for answer in self._connection.stream(self._jobs.WatchJob, request):
+            with receiving():
                 job = wire.job_from_proto(answer.job)
             yield job
-
-    def _call(self, method: Callable[..., Response], request: Message) -> Response:
-        with _translated(self._endpoint):
-            return method(request, timeout=self._timeout_s, metadata=self._metadata())
-
-    def _stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
-        with _translated(self._endpoint):
-            stream = method(request, metadata=self._metadata())
-            try:
-                yield from stream
-            finally:
-                # Also when the reader walks away or presses Ctrl-C: the sidecar frees the stream at once.
-                stream.cancel()
-
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        # Read on every call: a sidecar that was started again has a new token.
-        return (("authorization", f"Bearer {read_token(self._endpoint.token_file)}"),)
-
-
-def read_token(token_file: Path) -> str:
-    """Read a token file.
-
-    Raises:
-        UnavailableError: There is none: no sidecar has run here.
-        NotAuthenticatedError: It belongs to somebody else.
-    """
-    try:
-        token = token_file.read_text(encoding="ascii").strip()
-    except FileNotFoundError as error:
-        raise UnavailableError(
-            "No sidecar has been started here; run `ltxbridge serve`.",
-            metadata={"token_file": str(token_file)},
-        ) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise NotAuthenticatedError(
-            f"The token file {token_file} cannot be read; it belongs to another user.",
-            metadata={"token_file": str(token_file)},
-        ) from error
-    if not token:
-        raise NotAuthenticatedError(f"The token file {token_file} is empty; restart the sidecar.")
-    return token
-
-
-@contextmanager
-def _translated(endpoint: Endpoint) -> Iterator[None]:
-    try:
-        yield
-    except grpc.RpcError as error:
-        _raise_translated(error, endpoint)
-
-
-def _raise_translated(error: grpc.RpcError, endpoint: Endpoint) -> NoReturn:
-    call = cast("grpc.Call", error)  # every error of a call is one; the stubs do not say so
-    try:
-        status = rpc_status.from_call(call)
-    except (ValueError, DecodeError):  # details of a stranger's making
-        status = None
-    if status is not None:
-        raise wire.error_from_status(status) from error
-    code = call.code()
-    metadata = {
-        "address": endpoint.address,
-        "code": code.name,
-        "details": call.details() or "no details",
-    }
-    match code:
-        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
-            # gRPC cancels what is open when the connection closes; a cancelled job is never told like this.
-            raise UnavailableError(
-                "No sidecar answers; start one with `ltxbridge serve`.", metadata=metadata
-            ) from error
-        case grpc.StatusCode.DEADLINE_EXCEEDED:
-            raise UnavailableError(
-                "The sidecar did not answer in time; see its log, or try again.", metadata=metadata
-            ) from error
-        case _:
-            kind = wire.error_class_of(code.value[0])
-            raise kind(f"The call failed: {metadata['details']}.", metadata=metadata) from error
-
-
-@contextmanager
-def _receiving() -> Iterator[None]:
-    """Read an answer; one we cannot read is the sidecar's fault, not the caller's."""
-    try:
-        yield
-    except BridgeError as error:
-        raise InternalError(
-            f"The sidecar's answer makes no sense to this version: {error} "
-            "Use the same version of ltxbridge on both sides.",
-            metadata=error.metadata,
-        ) from error

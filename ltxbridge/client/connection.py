@@ -1,0 +1,128 @@
+"""One gRPC channel to a sidecar: who we are, how calls are made, and what their failures mean."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn, TypeVar, cast
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from grpc_status import rpc_status
+
+from interchange.errors import BridgeError, InternalError, UnavailableError
+from ltxbridge import wire
+from ltxbridge.client.endpoint import Endpoint, read_token
+
+# As the server's: a dead peer is noticed after 20 + 10 s, a watch stays open as long as the job takes.
+_OPTIONS = (
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
+    ("grpc.http2.max_pings_without_data", 0),
+    ("grpc.enable_http_proxy", 0),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 3_000),
+)
+
+Response = TypeVar("Response")
+
+
+class Connection:
+    """Makes calls; safe to use from several threads. No `grpc.RpcError` leaves it.
+
+    Args:
+        endpoint: Where the sidecar listens.
+        door: Which program this is; see `interchange.model.caller.Caller`.
+        timeout_s: Longest time for one call that is not a stream, in seconds.
+    """
+
+    def __init__(self, endpoint: Endpoint, *, door: str, timeout_s: float) -> None:
+        self.endpoint = endpoint
+        self._door = door
+        self._timeout_s = timeout_s
+        self.channel = grpc.insecure_channel(endpoint.address, options=_OPTIONS)
+
+    def close(self) -> None:
+        """Close the connection; open streams end."""
+        self.channel.close()
+
+    def call(self, method: Callable[..., Response], request: Message) -> Response:
+        """Call and wait for the one answer.
+
+        Raises:
+            BridgeError: As the sidecar says.
+            UnavailableError: It does not answer.
+        """
+        with _translated(self.endpoint):
+            return method(request, timeout=self._timeout_s, metadata=self._metadata())
+
+    def stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
+        """Call and yield the answers; freed at once when the reader walks away.
+
+        Raises:
+            BridgeError: As the sidecar says.
+            UnavailableError: It does not answer, or went away.
+        """
+        with _translated(self.endpoint):
+            stream = method(request, metadata=self._metadata())
+            try:
+                yield from stream
+            finally:
+                # Also when the reader walks away or presses Ctrl-C: the sidecar frees the stream at once.
+                stream.cancel()
+
+    def _metadata(self) -> tuple[tuple[str, str], ...]:
+        # Read on every call: a sidecar that was started again has a new token.
+        token = read_token(self.endpoint.token_file)
+        return (("authorization", f"Bearer {token}"), ("ltxbridge-door", self._door))
+
+
+@contextmanager
+def _translated(endpoint: Endpoint) -> Iterator[None]:
+    try:
+        yield
+    except grpc.RpcError as error:
+        _raise_translated(error, endpoint)
+
+
+def _raise_translated(error: grpc.RpcError, endpoint: Endpoint) -> NoReturn:
+    call = cast("grpc.Call", error)  # every error of a call is one; the stubs do not say so
+    try:
+        status = rpc_status.from_call(call)
+    except (ValueError, DecodeError):  # details of a stranger's making
+        status = None
+    if status is not None:
+        raise wire.error_from_status(status) from error
+    code = call.code()
+    metadata = {
+        "address": endpoint.address,
+        "code": code.name,
+        "details": call.details() or "no details",
+    }
+    match code:
+        case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
+            # gRPC cancels what is open when the connection closes; a cancelled job is never told like this.
+            raise UnavailableError(
+                "No sidecar answers; start one with `ltxbridge serve`.", metadata=metadata
+            ) from error
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            raise UnavailableError(
+                "The sidecar did not answer in time; see its log, or try again.", metadata=metadata
+            ) from error
+        case _:
+            kind = wire.error_class_of(code.value[0])
+            raise kind(f"The call failed: {metadata['details']}.", metadata=metadata) from error
+
+
+@contextmanager
+def receiving() -> Iterator[None]:
+    """Read an answer; one we cannot read is the sidecar's fault, not the caller's."""
+    try:
+        yield
+    except BridgeError as error:
+        raise InternalError(
+            f"The sidecar's answer makes no sense to this version: {error} "
+            "Use the same version of ltxbridge on both sides.",
+            metadata=error.metadata,
+        ) from error

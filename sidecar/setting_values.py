@@ -1,0 +1,130 @@
+"""How each kind of setting is written, and what is wrong with one that is not."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from interchange.errors import InvalidInputError
+from sidecar.media.paths import PathMapping
+
+_LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:]+)):(\d{1,5})")
+_TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
+
+
+@dataclass(frozen=True, slots=True)
+class LoopbackAddress:
+    """Where to listen instead of a unix socket.
+
+    Args:
+        host: `127.0.0.1` or another loopback address.
+        port: 0 for any free one.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a value was found, for complaints, and the folder its relative paths start from."""
+
+    name: str
+    folder: Path
+
+    def refuse(self, problem: str) -> InvalidInputError:
+        """The complaint that a value found here cannot be right."""
+        return InvalidInputError(f"{self.name} {problem}.", metadata={"setting": self.name})
+
+
+def text(value: object, origin: Origin) -> str:
+    """Text that is not empty."""
+    if not isinstance(value, str) or not value:
+        raise origin.refuse(f"must be text, not {value!r}")
+    return value
+
+
+def path(value: object, origin: Origin) -> Path:
+    """A path; a relative one starts at the origin's folder."""
+    if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
+        raise origin.refuse(f"must be a path, not {value!r}")
+    try:
+        return Path(os.path.normpath(origin.folder / Path(value).expanduser()))
+    except RuntimeError as error:  # ~nobody
+        raise origin.refuse(f"names no home folder: {value}") from error
+
+
+def _items(value: object, origin: Origin) -> list[object]:
+    if isinstance(value, str):
+        return [part for part in value.split(os.pathsep) if part]
+    if isinstance(value, list | tuple):
+        return list(value)
+    raise origin.refuse(f"must be a list, not {value!r}")
+
+
+def paths(value: object, origin: Origin) -> tuple[Path, ...]:
+    """A list of paths."""
+    return tuple(path(item, origin) for item in _items(value, origin))
+
+
+def mappings(value: object, origin: Origin) -> tuple[PathMapping, ...]:
+    """A list of `FROM=TO`."""
+    return tuple(
+        item if isinstance(item, PathMapping) else PathMapping.parse(text(item, origin))
+        for item in _items(value, origin)
+    )
+
+
+def listen_address(value: object, origin: Origin) -> LoopbackAddress:
+    """`HOST:PORT`."""
+    if isinstance(value, LoopbackAddress):
+        return value
+    match = _LISTEN.fullmatch(text(value, origin))
+    if match is None or int(match[3]) > 65535:
+        raise origin.refuse(f"must look like 127.0.0.1:50051, not {value!r}")
+    host = "127.0.0.1" if match[2] == "localhost" else match[1] or match[2]
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise origin.refuse(
+            f"is {value}, but the sidecar listens on this machine only, for example on "
+            "127.0.0.1:50051; other machines need mutual TLS, which comes later"
+        )
+    return LoopbackAddress(host, int(match[3]))
+
+
+def flag(value: object, origin: Origin) -> bool:
+    """Yes or no."""
+    if isinstance(value, bool):
+        return value
+    if isinstance(value, str) and value.lower() in _TRUE | _FALSE:
+        return value.lower() in _TRUE
+    raise origin.refuse(f"must be yes or no, not {value!r}")
+
+
+def seconds(value: object, origin: Origin) -> int:
+    """Whole seconds."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 3600:
+        raise origin.refuse(f"must be whole seconds from 0 to 3600, not {value!r}")
+    return number
+
+
+def choice(*choices: str) -> Callable[[object, Origin], str]:
+    """One of a few words."""
+
+    def parse(value: object, origin: Origin) -> str:
+        if not isinstance(value, str) or value.lower() not in choices:
+            raise origin.refuse(f"must be one of {', '.join(choices)}, not {value!r}")
+        return value.lower()
+
+    return parse
