@@ -17,7 +17,13 @@ from dataclasses import dataclass
 from typing import NoReturn
 from xml.parsers import expat
 
-from interchange.errors import InternalError, InvalidInputError, Reason, UnsupportedError
+from interchange.errors import (
+    BridgeError,
+    InternalError,
+    InvalidInputError,
+    Reason,
+    UnsupportedError,
+)
 
 MAX_DOCUMENT_BYTES = 128 << 20
 """The largest real timeline seen has 7 MB; the index takes about ten times the document's size."""
@@ -235,9 +241,11 @@ class XmlIndex:
         parser.EndElementHandler = end
         try:
             parser.Parse(self.raw, True)
+        except BridgeError:  # ours, from a handler; some are ValueErrors too
+            raise
         except expat.ExpatError as error:
             raise _malformed(error) from error
-        except (LookupError, UnicodeError) as error:
+        except (LookupError, ValueError) as error:  # an encoding that expat or Python does not know
             raise InvalidInputError(
                 f"The XML cannot be read: {error}. Save the document as UTF-8.",
                 reason=Reason.DOCUMENT_MALFORMED,

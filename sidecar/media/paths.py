@@ -178,7 +178,12 @@ def _local_text(path_text: str) -> str:
     if not path_text.strip():
         raise InvalidInputError("The clip names no media file. Relink it.")
     if re.match(r"file:", path_text, re.IGNORECASE):
-        parts = urlsplit(path_text)
+        try:
+            parts = urlsplit(path_text)
+        except ValueError as error:  # a host that is none
+            raise InvalidInputError(
+                f"{path_text!r} is not a file URL. Relink the clip.", metadata={"path": path_text}
+            ) from error
         if parts.netloc.lower() not in _LOCAL_HOSTS:
             plain = f"//{parts.netloc}{unquote(parts.path)}"
         else:

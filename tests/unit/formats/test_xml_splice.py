@@ -92,6 +92,8 @@ def test_text_follows_the_declared_encoding() -> None:
         (b"<a x='1' x='2'/>", Reason.DOCUMENT_MALFORMED),
         (b"<a>\xff</a>", Reason.DOCUMENT_MALFORMED),
         (b"<?xml version='1.0' encoding='no-such'?><a/>", Reason.DOCUMENT_MALFORMED),
+        (b"<?xml version='1.0' encoding='shift_jis'?><a/>", Reason.DOCUMENT_MALFORMED),
+        (b"<?xml version='1.0' encoding='idna'?><a/>", Reason.DOCUMENT_MALFORMED),
     ],
 )
 def test_hostile_or_broken_document_is_refused(raw: bytes, reason: Reason) -> None:

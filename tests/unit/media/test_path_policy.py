@@ -188,3 +188,8 @@ def test_path_mapped_once_is_not_mapped_again():
     assert mapping.apply("/media/a.mov") == "/media/inner/a.mov"
     assert mapping.apply("/media/inner/a.mov") == "/media/inner/a.mov"
     assert mapping.apply("/media/innermost/a.mov") == "/media/inner/innermost/a.mov"
+
+
+def test_a_url_whose_host_is_none_is_refused(root):
+    with pytest.raises(InvalidInputError, match="Relink"):
+        PathPolicy((root,)).source("file://[x/clip.mov")
