@@ -11,7 +11,7 @@ from interchange.errors import BridgeError, ConflictError
 from sidecar.instance import ALREADY_RUNNING_STATUS
 from sidecar.settings import OPTION_NAMES, load_settings
 
-_LISTS = frozenset({"media_roots", "output_roots", "path_maps"})
+_LISTS = frozenset({"media_roots", "output_roots", "path_maps", "notify_command"})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

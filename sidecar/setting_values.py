@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -117,6 +118,50 @@ def seconds(value: object, origin: Origin) -> int:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 3600:
         raise origin.refuse(f"must be whole seconds from 0 to 3600, not {value!r}")
     return number
+
+
+def gigabytes(value: object, origin: Origin) -> int:
+    """Whole gigabytes, 0 for no limit."""
+    number = int(value) if isinstance(value, str) and value.isdecimal() else value
+    if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 10**6:
+        raise origin.refuse(f"must be whole gigabytes from 0 to 1000000, not {value!r}")
+    return number
+
+
+def metrics_address(value: object, origin: Origin) -> LoopbackAddress:
+    """`127.0.0.1:PORT`: numbers about work are for this machine's own Prometheus."""
+    if isinstance(value, LoopbackAddress):
+        return value
+    match = _LISTEN.fullmatch(text(value, origin))
+    host = "" if match is None else match[1] or match[2]
+    host = "127.0.0.1" if host == "localhost" else host
+    try:
+        loopback = ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    if match is None or not loopback or int(match[3]) > 65535:
+        raise origin.refuse(
+            f"must be a port of this machine such as 127.0.0.1:9464, not {value!r}; metrics are shown to "
+            "no other machine"
+        )
+    return LoopbackAddress(host, int(match[3]))
+
+
+def command(value: object, origin: Origin) -> tuple[str, ...]:
+    """A program and its arguments: a list, or one text that is split at spaces and quotes; never a shell's."""
+    if isinstance(value, str):
+        try:
+            parts: list[object] = list(shlex.split(value))
+        except ValueError as error:
+            raise origin.refuse(f"has a quote that is not closed: {value!r}") from error
+    elif isinstance(value, list | tuple):
+        parts = list(value)
+    else:
+        raise origin.refuse(f"must be a list of a program and its arguments, not {value!r}")
+    words = tuple(part for part in parts if isinstance(part, str) and "\0" not in part)
+    if len(words) != len(parts) or not words or not words[0]:
+        raise origin.refuse(f"must name a program and its arguments, not {value!r}")
+    return words
 
 
 def choice(*choices: str) -> Callable[[object, Origin], str]:

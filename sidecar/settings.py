@@ -41,6 +41,10 @@ class Settings:
         log_level: Lowest level that is written.
         log_format: `human` or `json`, for standard error.
         drain_grace_s: How long running jobs may take to finish at a stop, in seconds.
+        quota_gb: Most that takes, uploads, spool and caches may take together, in GB; 0 for no limit.
+        metrics: Loopback address Prometheus may ask; None for none.
+        notify_command: Program and arguments that are told when a timeline is done; empty for none.
+        notify_desktop: Whether the desktop shows it too.
     """
 
     state_dir: Path
@@ -54,6 +58,10 @@ class Settings:
     log_level: str = "info"
     log_format: str = "human"
     drain_grace_s: int = 20
+    quota_gb: int = 0
+    metrics: LoopbackAddress | None = None
+    notify_command: tuple[str, ...] = ()
+    notify_desktop: bool = False
 
 
 def load_settings(
@@ -184,6 +192,10 @@ _PARSERS: Mapping[str, Callable[[object, Origin], Any]] = {
     "log_level": kinds.choice(*_LOG_LEVELS),
     "log_format": kinds.choice(*_LOG_FORMATS),
     "drain_grace_s": kinds.seconds,
+    "quota_gb": kinds.gigabytes,
+    "metrics": kinds.metrics_address,
+    "notify_command": kinds.command,
+    "notify_desktop": kinds.flag,
 }
 
 OPTION_NAMES: Mapping[str, str] = {
@@ -198,5 +210,9 @@ OPTION_NAMES: Mapping[str, str] = {
     "log_level": "--log-level",
     "log_format": "--log-format",
     "drain_grace_s": "--drain-grace",
+    "quota_gb": "--quota-gb",
+    "metrics": "--metrics",
+    "notify_command": "--notify-command",
+    "notify_desktop": "--notify-desktop",
 }
 """The command-line option of each setting; the ones that are lists may be given more than once."""

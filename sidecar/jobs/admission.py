@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -17,7 +17,6 @@ from interchange.errors import (
 from interchange.model.engine import EngineLimits, PlannedGeometry
 from interchange.model.request import (
     BridgeSpec,
-    Codec,
     ExtendSpec,
     GenerateSpec,
     GenerationRequest,
@@ -28,15 +27,9 @@ from interchange.model.request import (
 )
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.work import check_shot_name, read_paths
+from sidecar.lifecycle.quota import Quota, expected_bytes
 from sidecar.media.delivery import refuse_unfit
 
-# Measured upper ends of what the encoders write, in bytes per pixel; only to refuse hopeless jobs early.
-_BYTES_PER_PIXEL = {
-    Codec.PRORES_422_HQ: 0.7,
-    Codec.PRORES_4444: 1.3,
-    Codec.DNXHR_HQX: 0.8,
-    Codec.H264: 0.3,
-}
 _COPIES_WHILE_SIGNING = 2
 _LONGEST_TEXT = 20_000
 
@@ -63,11 +56,13 @@ class Admission:
         paths: Which paths may be touched.
         limits: What each engine can do, by name.
         plan: `interchange.geometry.plan_geometry`.
+        quota: How much disk everything may take.
     """
 
     paths: Paths
     limits: Mapping[str, EngineLimits]
     plan: PlanGeometry
+    quota: Quota = field(default_factory=Quota)
 
     def admit(self, request: GenerationRequest) -> tuple[GenerationRequest, PlannedGeometry]:
         """Check a request as a client sent it.
@@ -80,6 +75,7 @@ class Admission:
             NotAllowedError: A path is outside the roots.
             NotFoundError: No such media or engine.
             UnsupportedError: The engine cannot do it, or the codec cannot hold it.
+            ExhaustedError: The take would pass the disk quota.
         """
         limits = self.limits.get(request.engine)
         if limits is None:
@@ -90,6 +86,7 @@ class Admission:
             )
         _check_values(request)
         refuse_unfit(request.raster, request.colour, request.output.codec)
+        self.quota.check(expected_bytes(request))
         resolved = self.resolve(request)
         return resolved, self.plan(resolved, limits)
 
@@ -158,8 +155,7 @@ def check_disk(request: GenerationRequest, *, filesystem: FileSystem) -> None:
     Raises:
         ExhaustedError: Less is free than the take and its signed copy will need, roughly.
     """
-    pixels = request.raster.width_px * request.raster.height_px * request.file_range.length
-    needed = round(pixels * _BYTES_PER_PIXEL[request.output.codec]) * _COPIES_WHILE_SIGNING
+    needed = expected_bytes(request) * _COPIES_WHILE_SIGNING
     folder = Path(request.output.directory)
     free = filesystem.free_bytes(folder)
     if free < needed:

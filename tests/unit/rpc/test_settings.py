@@ -59,6 +59,21 @@ def test_defaults_need_nothing(tmp_path):
                 LoopbackAddress("127.0.0.1", 0),
             ],
         ),
+        ("quota_gb", ("1", "2", "3"), [1, 2, 3]),
+        (
+            "metrics",
+            ('"127.0.0.1:1"', "[::1]:2", "localhost:3"),
+            [
+                LoopbackAddress(host, n)
+                for n, host in ((1, "127.0.0.1"), (2, "::1"), (3, "127.0.0.1"))
+            ],
+        ),
+        (
+            "notify_command",
+            ('["a", "b c"]', "d 'e f'", ["g", "$(h)"]),
+            [("a", "b c"), ("d", "e f"), ("g", "$(h)")],
+        ),
+        ("notify_desktop", ("true", "no", "yes"), [True, False, True]),
         (
             "path_maps",
             ('["/V=/a"]', "/V=/b", ["/V=/c"]),
@@ -108,6 +123,17 @@ def test_relative_paths_start_where_they_were_written(tmp_path, monkeypatch):
         ("engine = ", "cannot be read"),
         ('listen = "50051"', "must look like"),
         ('listen = "127.0.0.1:99999"', "must look like"),
+        ("quota_gb = -1", "whole gigabytes"),
+        ("quota_gb = 1.5", "whole gigabytes"),
+        ('metrics = "0.0.0.0:9464"', "no other machine"),
+        ('metrics = "example.org:9464"', "no other machine"),
+        ('metrics = "127.0.0.1:99999"', "no other machine"),
+        ('metrics = "9464"', "no other machine"),
+        ("notify_command = 1", "must be a list"),
+        ("notify_command = []", "must name a program"),
+        ('notify_command = [""]', "must name a program"),
+        ("notify_command = [1]", "must name a program"),
+        ('notify_command = "\'"', "not closed"),
     ],
 )
 def test_bad_file_is_refused_with_the_setting(tmp_path, toml, said):
@@ -183,6 +209,10 @@ def test_command_line_gives_another_process_the_same_settings(tmp_path, monkeypa
         log_level="error",
         log_format="json",
         drain_grace_s=3,
+        quota_gb=7,
+        metrics=LoopbackAddress("127.0.0.1", 9464),
+        notify_command=("tell", "-a b"),
+        notify_desktop=True,
     )
     served = []
     monkeypatch.setattr("sidecar.app.serve", lambda given, **_: served.append(given))

@@ -1,0 +1,133 @@
+"""How much disk the product may take in all, and the refusal before work that would pass it.
+
+The total is cheap: counted in the background now and then, and carried on in between by what is accepted.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from interchange.errors import ExhaustedError, Reason
+from interchange.model.job import Job
+from interchange.model.request import Codec, GenerationRequest
+
+BYTES_PER_GB = 10**9
+
+# Measured upper ends of what the encoders write, in bytes per pixel; only to refuse hopeless jobs early.
+_BYTES_PER_PIXEL = {
+    Codec.PRORES_422_HQ: 0.7,
+    Codec.PRORES_4444: 1.3,
+    Codec.DNXHR_HQX: 0.8,
+    Codec.H264: 0.3,
+}
+
+
+class Quota:
+    """The running total and its limit; safe to use from several threads.
+
+    Args:
+        limit_bytes: Most that takes, uploads, spool and caches may take together; 0 for no limit.
+    """
+
+    def __init__(self, limit_bytes: int = 0) -> None:
+        self.limit_bytes = limit_bytes
+        self._lock = threading.Lock()
+        self._used = 0
+        self._noted_ever = 0
+
+    @property
+    def used_bytes(self) -> int:
+        """What is used or promised, as far as is known."""
+        with self._lock:
+            return self._used
+
+    def check(self, extra_bytes: int) -> None:
+        """Refuse what would pass the limit, before any work on it.
+
+        Args:
+            extra_bytes: Expected size of what is about to be accepted.
+
+        Raises:
+            ExhaustedError: `QUOTA_FULL`.
+        """
+        used = self.used_bytes
+        if self.limit_bytes and used + extra_bytes > self.limit_bytes:
+            raise ExhaustedError(
+                f"ltxbridge may use {_gb(self.limit_bytes)} on this machine and uses {_gb(used)}; this needs "
+                f"about {_gb(extra_bytes)} more. `ltxbridge gc` shows what can go, and `quota_gb` in the "
+                "settings is the limit.",
+                reason=Reason.QUOTA_FULL,
+                metadata={
+                    "used_bytes": str(used),
+                    "limit_bytes": str(self.limit_bytes),
+                    "needed_bytes": str(extra_bytes),
+                },
+            )
+
+    def note(self, extra_bytes: int) -> None:
+        """Add what was accepted, so that the next check counts it before the next recount does."""
+        with self._lock:
+            self._used += extra_bytes
+            self._noted_ever += extra_bytes
+
+    def recount(self, count: Callable[[], int]) -> int:
+        """Replace the total by a fresh count; slow, so for a thread of its own.
+
+        Args:
+            count: Counts the bytes that are used or promised.
+
+        Returns:
+            The new total. What is accepted while it counts is added to it: too much until the next one rather
+            than too little.
+        """
+        with self._lock:
+            before = self._noted_ever
+        counted = count()
+        with self._lock:
+            self._used = counted + self._noted_ever - before
+            return self._used
+
+
+def expected_bytes(request: GenerationRequest) -> int:
+    """About how large a request's take will be; an upper end."""
+    pixels = request.raster.width_px * request.raster.height_px * request.file_range.length
+    return round(pixels * _BYTES_PER_PIXEL[request.output.codec])
+
+
+def job_bytes(jobs: Iterable[Job]) -> int:
+    """What the takes of jobs use, and those promised will."""
+    return sum(map(_job_bytes, jobs))
+
+
+def _job_bytes(job: Job) -> int:
+    if not job.state.terminal:
+        return expected_bytes(job.request)
+    if job.take is None:
+        return 0
+    return _size(Path(job.take.path)) + _size(Path(job.take.manifest_path))
+
+
+def folder_bytes(*folders: Path) -> int:
+    """Sizes of the files in folders and below, links not followed; what vanishes meanwhile counts nothing."""
+    return sum(
+        _size(Path(place) / name)
+        for folder in folders
+        for place, _, names in os.walk(folder)  # follows no link to a folder
+        for name in names
+    )
+
+
+def _size(path: Path) -> int:
+    try:
+        status = path.lstat()
+    except OSError:
+        return 0
+    return status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+
+def _gb(count: int) -> str:
+    return f"{count / BYTES_PER_GB:.1f} GB"
