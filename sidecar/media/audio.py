@@ -143,6 +143,9 @@ def count_samples(path: Path) -> int:
         if not container.streams.audio:
             return 0
         track = container.streams.audio[0]
-        ticks = sum(packet.duration or 0 for packet in container.demux(track))
+        try:
+            ticks = sum(packet.duration or 0 for packet in container.demux(track))
+        except av.FFmpegError as error:
+            raise damaged(path, "its sound breaks off") from error
         time_base = Fraction(track.time_base or 1)
         return round_half_up(ticks * time_base * track.codec_context.sample_rate)

@@ -139,6 +139,18 @@ def channel_count(track: AudioStream) -> int:
     return layout.nb_channels
 
 
+def seek_back(container: InputContainer, stream: VideoStream, time: int, path: Path) -> None:
+    """Go to the last key picture at or before a time, in the stream's time base.
+
+    Raises:
+        InvalidInputError: The file cannot be searched (MEDIA_DAMAGED).
+    """
+    try:
+        container.seek(time, stream=stream, backward=True)
+    except av.FFmpegError as error:
+        raise damaged(path, "its index leads nowhere") from error
+
+
 def damaged(path: Path, what: str) -> InvalidInputError:
     """The error for media whose content is broken; `what` completes "X cannot be read: ..."."""
     return InvalidInputError(

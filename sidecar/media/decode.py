@@ -14,7 +14,7 @@ import av
 from interchange.errors import InvalidInputError, Reason
 from interchange.model.media import ColourTags, Raster
 from interchange.timebase import FrameRate, TimeRange
-from sidecar.media.container import damaged, open_media, picture_stream, unsupported
+from sidecar.media.container import damaged, open_media, picture_stream, seek_back, unsupported
 from sidecar.media.frame_index import FrameIndex, index_frames
 from sidecar.media.frames import NativeFrame
 from sidecar.media.pixels import LAYOUTS, read_planes, read_tags
@@ -139,10 +139,7 @@ class FrameReader:
         return here == self._index.key_position_before(number) or number - self._next < 3
 
     def _seek(self, time: int) -> None:
-        try:
-            self._container.seek(time, stream=self._stream, backward=True)
-        except av.FFmpegError as error:
-            raise damaged(self._path, f"seeking in it fails ({error.strerror})") from error
+        seek_back(self._container, self._stream, time, self._path)
         self._decoding = self._container.decode(self._stream)
         self._last_time = None
         self._damaged_since = None

@@ -25,7 +25,7 @@ from av.video.stream import VideoStream
 
 from interchange.errors import Reason, UnsupportedError
 from interchange.timebase import FrameRate
-from sidecar.media.container import damaged, unsupported
+from sidecar.media.container import damaged, seek_back, unsupported
 
 _SCAN_BYTES = 256 << 20
 _LEADING_PACKETS = 64
@@ -100,7 +100,7 @@ def index_frames(container: InputContainer, stream: VideoStream, path: Path) -> 
     _refuse_cut_short(stream, path)
     entries = _entries(container, stream, path)
     _refuse_unordered(container, stream, entries, path)
-    entries = _without_undecodable(container, stream, entries)
+    entries = _without_undecodable(container, stream, entries, path)
     ordered = sorted(entries, key=lambda entry: entry.pts)
     pts = tuple(entry.pts for entry in ordered if not entry.is_hidden)
     keys = [entry for entry in ordered if entry.is_key]
@@ -140,7 +140,7 @@ def _refuse_unordered(
     is_stated = len({entry.pts - entry.dts for entry in entries}) > 1
     if is_stated and container.format.name != "avi":
         return
-    container.seek(min(entry.dts for entry in entries), stream=stream, backward=True)
+    seek_back(container, stream, min(entry.dts for entry in entries), path)
     last: int | None = None
     try:
         for _, frame in zip(range(_LEADING_PACKETS), container.decode(stream), strict=False):
@@ -212,7 +212,7 @@ def _entries_from_index(
 
 
 def _without_undecodable(
-    container: InputContainer, stream: VideoStream, entries: list[_Entry]
+    container: InputContainer, stream: VideoStream, entries: list[_Entry], path: Path
 ) -> list[_Entry]:
     """Drop leading pictures of the first keyframe that the decoder cannot show."""
     first_key = next((n for n, entry in enumerate(entries) if entry.is_key), None)
@@ -227,7 +227,7 @@ def _without_undecodable(
     ]
     if not leading:
         return entries
-    container.seek(entries[0].dts, stream=stream, backward=True)
+    seek_back(container, stream, entries[0].dts, path)
     shown: set[int] = set()
     try:
         for frame in container.decode(stream):
