@@ -71,4 +71,5 @@ def job_of(row: sqlite3.Row) -> Job:
         created=_time(row["created"]),
         started=_time(row["started"]),
         ended=_time(row["ended"]),
+        owner=row["owner"],
     )

@@ -63,6 +63,10 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
         """,
     ),
     ("ALTER TABLE job ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0",),
+    (
+        "ALTER TABLE job ADD COLUMN owner TEXT NOT NULL DEFAULT 'local'",
+        "ALTER TABLE job ADD COLUMN share TEXT NOT NULL DEFAULT 'local/cli'",
+    ),
 )
 """Statements that lead from schema version n to n + 1; only ever appended to."""
 

@@ -11,12 +11,14 @@ from pathlib import Path
 
 from interchange.errors import BridgeError, InvalidInputError, NotFoundError, Reason
 from interchange.geometry import plan_geometry
+from interchange.model.caller import Caller
 from interchange.model.engine import EngineLimits
 from interchange.model.job import EngineStatus, Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.admission import Admission, Paths, PlanGeometry
+from sidecar.jobs.clock import SYSTEM_CLOCK, Clock
 from sidecar.jobs.desk import Desk
 from sidecar.jobs.lane import Lane
 from sidecar.jobs.lock import FolderLock
@@ -24,6 +26,7 @@ from sidecar.jobs.publisher import publish, published, sweep, withdraw
 from sidecar.jobs.rows import Claim
 from sidecar.jobs.store import JobStore
 from sidecar.jobs.work import highest_version_in
+from sidecar.lifecycle.quota import Quota, expected_bytes
 from sidecar.serialise import fingerprint
 from sidecar.worker.supervisor import WorkerSpec, WorkerSupervisor, WorkerTiming
 
@@ -49,6 +52,8 @@ class JobService:
         filesystem: For publishing.
         plan: Plans the geometry.
         queue_limit: Most jobs that may wait.
+        quota: How much disk everything may take; none where not given.
+        clock: Time, for the dates of jobs and for waits.
     """
 
     def __init__(
@@ -63,15 +68,18 @@ class JobService:
         filesystem: FileSystem | None = None,
         plan: PlanGeometry = plan_geometry,
         queue_limit: int = 1000,
+        quota: Quota | None = None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self._state_folder = state_folder
         self._limits = dict(limits)
         self._default_engine = default_engine
         self._filesystem = filesystem or FileSystem()
         self._queue_limit = queue_limit
-        self._admission = Admission(paths, self._limits, plan)
+        self._quota = quota or Quota()
+        self._admission = Admission(paths, self._limits, plan, quota=self._quota)
         boot = uuid.uuid4().hex
-        self._desk = Desk(partial(JobStore, state_folder / "jobs.sqlite3", owner=boot))
+        self._desk = Desk(partial(JobStore, state_folder / "jobs.sqlite3", owner=boot, clock=clock))
         self._lanes = {
             engine: Lane(
                 engine,
@@ -122,6 +130,7 @@ class JobService:
         self,
         request: GenerationRequest,
         *,
+        caller: Caller,
         request_id: str = "",
         priority: int = 0,
         validate_only: bool = False,
@@ -130,6 +139,7 @@ class JobService:
 
         Args:
             request: What to make.
+            caller: Who asks.
             request_id: Idempotency id; the same one with the same request gives the same job.
             priority: Higher runs first; equal ones run in order of creation.
             validate_only: Queue nothing; the job comes back without an id.
@@ -142,7 +152,7 @@ class JobService:
         if request_id and not validate_only:
             # First, so that a repeated call gets its job even after its sources were moved.
             found = await self._desk.ask(
-                lambda store: store.find_request(request_id, fingerprint=digest)
+                lambda store: store.find_request(request_id, fingerprint=digest, caller=caller)
             )
             if found is not None:
                 return found
@@ -163,6 +173,7 @@ class JobService:
                 created=None,
                 started=None,
                 ended=None,
+                owner=caller.name,
             )
         floor = await asyncio.to_thread(
             highest_version_in, Path(admitted.output.directory), admitted.shot
@@ -171,6 +182,7 @@ class JobService:
             lambda store: store.create(
                 admitted,
                 geometry,
+                caller=caller,
                 request_id=request_id,
                 fingerprint=digest,
                 priority=priority,
@@ -178,23 +190,30 @@ class JobService:
                 queue_limit=self._queue_limit,
             )
         )
+        self._quota.note(expected_bytes(job.request))
         self._lanes[admitted.engine].wake()
         return job
 
-    async def get(self, job_id: str) -> Job:
+    async def get(self, job_id: str, *, caller: Caller) -> Job:
         """One job's snapshot.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is none with this id that the caller may see.
         """
-        return await self._desk.ask(lambda store: store.get(job_id))
+        return await self._desk.ask(lambda store: store.get(job_id, caller=caller))
 
     async def list(
-        self, *, states: Collection[JobState] = (), page_size: int = 0, page_token: str = ""
+        self,
+        *,
+        caller: Caller,
+        states: Collection[JobState] = (),
+        page_size: int = 0,
+        page_token: str = "",
     ) -> tuple[tuple[Job, ...], str]:
-        """A page of jobs, newest first.
+        """A page of the jobs the caller may see, newest first.
 
         Args:
+            caller: Who asks.
             states: Only these; empty for all.
             page_size: Most jobs; 0 means 100, at most 1000.
             page_token: From the previous page.
@@ -212,24 +231,33 @@ class JobService:
         before = int(page_token[:18]) if page_token else None
         size = min(page_size or DEFAULT_PAGE_SIZE, LARGEST_PAGE_SIZE)
         jobs, following = await self._desk.ask(
-            lambda store: store.page(states=states, before=before, size=size)
+            lambda store: store.page(states=states, caller=caller, before=before, size=size)
         )
         return jobs, "" if following is None else str(following)
 
-    async def watch(self, job_id: str, *, after_revision: int = 0) -> AsyncIterator[Job]:
+    async def watch(
+        self,
+        job_id: str,
+        *,
+        caller: Caller,
+        after_revision: int = 0,
+        replay: bool = False,  # noqa: ARG002
+    ) -> AsyncIterator[Job]:
         """Full snapshots with rising revision; ends after the terminal one.
 
         A slow reader gets fewer of them, never old ones, and holds nobody up.
 
         Args:
             job_id: The job.
+            caller: Who asks.
             after_revision: Nothing up to this revision is sent again.
+            replay: With after_revision 0: start with the first snapshot that is kept.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is none with this id that the caller may see.
         """
         with self._desk.feed.subscribe(job_id) as subscription:
-            job = await self.get(job_id)
+            job = await self.get(job_id, caller=caller)
             seen = min(after_revision, job.revision)
             while True:
                 if job.revision > seen:
@@ -239,26 +267,26 @@ class JobService:
                     return
                 job = await subscription.newest(after_revision=seen)
 
-    async def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: str, *, caller: Caller) -> Job:
         """Ask a job to stop; one that has ended is returned as it is.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is none with this id that the caller may see.
         """
-        job = await self._desk.change(lambda store: store.request_cancel(job_id))
+        job = await self._desk.change(lambda store: store.request_cancel(job_id, caller=caller))
         lane = self._lanes.get(job.request.engine)
         if job.state is JobState.CANCELLING and lane is not None:
             lane.cancel(job_id)
         return job
 
-    async def delete(self, job_id: str) -> None:
+    async def delete(self, job_id: str, *, caller: Caller) -> None:
         """Forget a job that has ended; its media stay.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is none with this id that the caller may see.
             UnsupportedError: It has not ended.
         """
-        await self._desk.ask(lambda store: store.delete(job_id))
+        await self._desk.ask(lambda store: store.delete(job_id, caller=caller))
 
     async def engines(self) -> tuple[EngineStatus, ...]:
         """The engines and how their workers are."""

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from pathlib import Path
 
 from interchange.errors import (
@@ -23,10 +22,12 @@ from interchange.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from interchange.model.caller import Caller, Role
 from interchange.model.engine import PlannedGeometry
 from interchange.model.job import Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
+from sidecar.jobs.clock import SYSTEM_CLOCK, Clock
 from sidecar.jobs.rows import Claim, claim_of, job_of
 from sidecar.jobs.schema import open_database, transaction, translated
 from sidecar.jobs.states import check_transition
@@ -49,15 +50,13 @@ class JobStore:
     Args:
         path: Database file, on a local disk.
         owner: Names this boot of the sidecar; leases are its.
-        now: Clock, UTC.
+        clock: Wall time for the dates of jobs, monotonic time for waits.
     """
 
-    def __init__(
-        self, path: Path, *, owner: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    ) -> None:
+    def __init__(self, path: Path, *, owner: str, clock: Clock = SYSTEM_CLOCK) -> None:
         self._path = path
         self._owner = owner
-        self._now = now
+        self._clock = clock
         self._connection = open_database(path)
 
     def close(self) -> None:
@@ -65,15 +64,15 @@ class JobStore:
         with translated(self._path):
             self._connection.close()
 
-    def find_request(self, request_id: str, *, fingerprint: str) -> Job | None:
-        """The job an idempotency id stands for, None where it is new.
+    def find_request(self, request_id: str, *, fingerprint: str, caller: Caller) -> Job | None:
+        """The job an idempotency id of a caller's stands for, None where it is new.
 
         Raises:
             ConflictError: The id stands for another request.
         """
         with translated(self._path):
             row = self._connection.execute(
-                "SELECT * FROM job WHERE request_id = ?", (request_id,)
+                "SELECT * FROM job WHERE owner = ? AND request_id = ?", (caller.name, request_id)
             ).fetchone()
         if row is None:
             return None
@@ -90,6 +89,7 @@ class JobStore:
         request: GenerationRequest,
         geometry: PlannedGeometry,
         *,
+        caller: Caller,
         request_id: str,
         fingerprint: str,
         priority: int,
@@ -101,6 +101,7 @@ class JobStore:
         Args:
             request: What to make, paths resolved.
             geometry: What was planned.
+            caller: Who asks; the job is theirs.
             request_id: Idempotency id; empty for none.
             fingerprint: Digest of the request as the caller sent it.
             priority: Higher runs first.
@@ -113,7 +114,7 @@ class JobStore:
         """
         with self._transaction() as connection:
             if request_id:
-                found = self.find_request(request_id, fingerprint=fingerprint)
+                found = self.find_request(request_id, fingerprint=fingerprint, caller=caller)
                 if found is not None:
                     return found
             (waiting,) = connection.execute(
@@ -133,34 +134,36 @@ class JobStore:
             row = connection.execute(
                 """
                 INSERT INTO job (job_id, request_id, fingerprint, state, revision, priority, lane,
-                    attempts, request, geometry, progress, output_folder, shot, version, created)
-                VALUES (?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?) RETURNING *
+                    attempts, request, geometry, progress, output_folder, shot, version, created,
+                    owner, share)
+                VALUES (?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *
                 """,
                 (
                     uuid.uuid4().hex, request_id or None, fingerprint, JobState.QUEUED, priority,
                     request.engine, dump(request), dump(geometry), dump(Progress()),
                     request.output.directory, request.shot, max(reserved, version_floor) + 1,
-                    self._now().isoformat(),
+                    self._clock.now().isoformat(), caller.name, caller.share,
                 ),
             ).fetchone()  # fmt: skip
             return job_of(row)
 
-    def get(self, job_id: str) -> Job:
+    def get(self, job_id: str, *, caller: Caller) -> Job:
         """One job.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is none with this id that the caller may see.
         """
         with translated(self._path):
-            return job_of(self._row(job_id))
+            return job_of(self._seen(job_id, caller))
 
     def page(
-        self, *, states: Collection[JobState], before: int | None, size: int
+        self, *, states: Collection[JobState], caller: Caller, before: int | None, size: int
     ) -> tuple[tuple[Job, ...], int | None]:
         """Jobs, newest first.
 
         Args:
             states: Only these; empty for all.
+            caller: Only what this one may see.
             before: Where the previous page ended, None for the first.
             size: Most jobs to return.
 
@@ -168,12 +171,13 @@ class JobStore:
             The jobs, and where the next page starts, None at the end.
         """
         wanted = tuple(states) or tuple(JobState)
+        owner = None if caller.role is Role.OPERATOR else caller.name
         marks = ",".join("?" * len(wanted))
         with translated(self._path):
             rows = self._connection.execute(
                 f"SELECT * FROM job WHERE state IN ({marks}) AND (? IS NULL OR sequence < ?) "  # noqa: S608 - only marks
-                "ORDER BY sequence DESC LIMIT ?",
-                (*wanted, before, before, size + 1),
+                "AND (? IS NULL OR owner = ?) ORDER BY sequence DESC LIMIT ?",
+                (*wanted, before, before, owner, owner, size + 1),
             ).fetchall()
         following = rows[size - 1]["sequence"] if len(rows) > size else None
         return tuple(job_of(row) for row in rows[:size]), following
@@ -199,7 +203,7 @@ class JobStore:
                 ) RETURNING *
                 """,
                 (
-                    JobState.RUNNING, self._owner, dump(Progress()), self._now().isoformat(),
+                    JobState.RUNNING, self._owner, dump(Progress()), self._clock.now().isoformat(),
                     lane, JobState.QUEUED,
                 ),
             ).fetchone()  # fmt: skip
@@ -262,10 +266,14 @@ class JobStore:
                 return self._move(row, JobState.CANCELLED, version=None)
             return self._move(row, JobState.QUEUED, attempts=row["attempts"] - 1)
 
-    def request_cancel(self, job_id: str) -> Job:
-        """Cancel a queued job, ask a running one to stop, and leave any other as it is."""
+    def request_cancel(self, job_id: str, *, caller: Caller) -> Job:
+        """Cancel a queued job, ask a running one to stop, and leave any other as it is.
+
+        Raises:
+            NotFoundError: There is none with this id that the caller may see.
+        """
         with self._transaction():
-            row = self._row(job_id)
+            row = self._seen(job_id, caller)
             match JobState(row["state"]):
                 case JobState.QUEUED:
                     return self._move(row, JobState.CANCELLED, version=None)
@@ -274,15 +282,15 @@ class JobStore:
                 case _:
                     return job_of(row)
 
-    def delete(self, job_id: str) -> None:
+    def delete(self, job_id: str, *, caller: Caller) -> None:
         """Forget a job that has ended.
 
         Raises:
-            NotFoundError: There is none with this id.
+            NotFoundError: There is none with this id that the caller may see.
             UnsupportedError: It has not ended.
         """
         with self._transaction() as connection:
-            row = self._row(job_id)
+            row = self._seen(job_id, caller)
             if not JobState(row["state"]).terminal:
                 raise UnsupportedError(
                     f"Job {job_id} is {row['state']}. Cancel it, then delete it.",
@@ -339,7 +347,7 @@ class JobStore:
         check_transition(row["job_id"], present=JobState(row["state"]), following=state)
         columns |= {"state": state, "lease_owner": row["lease_owner"]}
         if state.terminal:
-            columns |= {"ended": self._now().isoformat(), "lease_owner": None, "draft": None}
+            columns |= {"ended": self._clock.now().isoformat(), "lease_owner": None, "draft": None}
         elif state is JobState.QUEUED:
             columns |= {"lease_owner": None, "progress": dump(Progress())}
         return self._change(row["job_id"], **columns)
@@ -353,10 +361,14 @@ class JobStore:
         return job_of(row)
 
     def _row(self, job_id: str) -> sqlite3.Row:
+        return self._seen(job_id, None)
+
+    def _seen(self, job_id: str, caller: Caller | None) -> sqlite3.Row:
         row: sqlite3.Row | None = self._connection.execute(
             "SELECT * FROM job WHERE job_id = ?", (job_id,)
         ).fetchone()
-        if row is None:
+        # Somebody else's job and none at all look the same: ids tell nothing.
+        if row is None or not (caller is None or caller.may_touch(row["owner"])):
             raise NotFoundError(
                 f"There is no job {job_id[:64]}. `ltxbridge jobs list` shows those there are.",
                 reason=Reason.JOB_NOT_FOUND,

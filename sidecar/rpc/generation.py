@@ -1,5 +1,5 @@
 """GenerationService: parse, one call of the job service, reply."""
-# ruff: noqa: ARG002, D102, N802 - names and signatures are the contract's, which documents them
+# ruff: noqa: D102, N802 - names and signatures are the contract's, which documents them
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from ltxbridge import wire
 from ltxbridge.v1 import generation_service_pb2 as pb
 from ltxbridge.v1 import generation_service_pb2_grpc as pb_grpc
 from ltxbridge.wire.fields import at_least, invalid, require, text
+from sidecar.rpc.auth import caller_of
 from sidecar.rpc.frames import FrameStreamer
 from sidecar.rpc.ports import Jobs
 
@@ -46,6 +47,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         require(request, "request", at="create")
         job = await self._jobs.create(
             wire.request_from_proto(request.request),
+            caller=caller_of(context),
             request_id=wire.check_request_id(request.request_id),
             priority=request.priority,
             validate_only=request.validate_only,
@@ -53,7 +55,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         return pb.CreateJobResponse(job=wire.job_to_proto(job))
 
     async def GetJob(self, request: pb.GetJobRequest, context: Context) -> pb.GetJobResponse:
-        job = await self._jobs.get(wire.job_id_from_name(request.name))
+        job = await self._jobs.get(wire.job_id_from_name(request.name), caller=caller_of(context))
         return pb.GetJobResponse(job=wire.job_to_proto(job))
 
     async def ListJobs(self, request: pb.ListJobsRequest, context: Context) -> pb.ListJobsResponse:
@@ -63,7 +65,10 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         page_size = min(wanted, _LARGEST_PAGE)
         while True:
             jobs, next_token = await self._jobs.list(
-                states=states, page_size=page_size, page_token=page_token
+                caller=caller_of(context),
+                states=states,
+                page_size=page_size,
+                page_token=page_token,
             )
             response = pb.ListJobsResponse(
                 jobs=[wire.job_to_proto(job) for job in jobs], next_page_token=next_token
@@ -77,19 +82,24 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
     ) -> AsyncIterator[pb.WatchJobResponse]:
         job_id = wire.job_id_from_name(request.name)
         after = at_least(request.after_revision, 0, at="after_revision")
-        async for job in self._until_closing(self._jobs.watch(job_id, after_revision=after)):
+        snapshots = self._jobs.watch(
+            job_id, caller=caller_of(context), after_revision=after, replay=request.replay
+        )
+        async for job in self._until_closing(snapshots):
             yield pb.WatchJobResponse(job=wire.job_to_proto(job))
 
     async def CancelJob(
         self, request: pb.CancelJobRequest, context: Context
     ) -> pb.CancelJobResponse:
-        job = await self._jobs.cancel(wire.job_id_from_name(request.name))
+        job = await self._jobs.cancel(
+            wire.job_id_from_name(request.name), caller=caller_of(context)
+        )
         return pb.CancelJobResponse(job=wire.job_to_proto(job))
 
     async def DeleteJob(
         self, request: pb.DeleteJobRequest, context: Context
     ) -> pb.DeleteJobResponse:
-        await self._jobs.delete(wire.job_id_from_name(request.name))
+        await self._jobs.delete(wire.job_id_from_name(request.name), caller=caller_of(context))
         return pb.DeleteJobResponse()
 
     async def FetchFrames(
@@ -103,7 +113,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             if request.HasField("record_range")
             else None
         )
-        job = await self._jobs.get(job_id)
+        job = await self._jobs.get(job_id, caller=caller_of(context))
         async for chunk in self._frames.stream(
             job, record_range, layout=request.layout or pb.PIXEL_LAYOUT_RGBA16
         ):

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
+from interchange.model.caller import Caller
 from interchange.model.job import EngineStatus, Job, JobState
 from interchange.model.request import GenerationRequest
 from sidecar.pipelines.base import Picture
@@ -15,30 +16,38 @@ class Jobs(Protocol):
     """The job service; `sidecar.jobs.service.JobService` is the real one."""
 
     async def create(
-        self, request: GenerationRequest, *, request_id: str, priority: int, validate_only: bool
+        self,
+        request: GenerationRequest,
+        *,
+        caller: Caller,
+        request_id: str,
+        priority: int,
+        validate_only: bool,
     ) -> Job:
         """Queue a job, or only check and plan it."""
         ...
 
-    async def get(self, job_id: str) -> Job:
+    async def get(self, job_id: str, *, caller: Caller) -> Job:
         """Return one job."""
         ...
 
     async def list(
-        self, *, states: frozenset[JobState], page_size: int, page_token: str
+        self, *, caller: Caller, states: frozenset[JobState], page_size: int, page_token: str
     ) -> tuple[tuple[Job, ...], str]:
         """Return a page of jobs, newest first, and the token of the next page."""
         ...
 
-    def watch(self, job_id: str, *, after_revision: int) -> AsyncIterator[Job]:
+    def watch(
+        self, job_id: str, *, caller: Caller, after_revision: int, replay: bool
+    ) -> AsyncIterator[Job]:
         """Yield snapshots with rising revision; the last one is terminal."""
         ...
 
-    async def cancel(self, job_id: str) -> Job:
+    async def cancel(self, job_id: str, *, caller: Caller) -> Job:
         """Ask a job to stop."""
         ...
 
-    async def delete(self, job_id: str) -> None:
+    async def delete(self, job_id: str, *, caller: Caller) -> None:
         """Forget a finished job."""
         ...
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from support.model_examples import example_engine, example_geometry
 
 from interchange.errors import ConflictError, NotFoundError, Reason, UnsupportedError
+from interchange.model.caller import LOCAL_CALLER, Caller
 from interchange.model.job import EngineStatus, Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 
@@ -29,9 +30,15 @@ class FakeJobService:
         self._changed = asyncio.Condition()
 
     async def create(
-        self, request: GenerationRequest, *, request_id: str, priority: int, validate_only: bool
+        self,
+        request: GenerationRequest,
+        *,
+        caller: Caller,
+        request_id: str,
+        priority: int,
+        validate_only: bool,
     ) -> Job:
-        self._enter()
+        self._enter(caller)
         assert type(request) is GenerationRequest
         assert type(request_id) is str
         assert type(priority) is int
@@ -61,29 +68,37 @@ class FakeJobService:
             created=None if validate_only else datetime.now(UTC),
             started=None,
             ended=None,
+            owner=caller.name,
         )
         if not validate_only:
             self.jobs[job.job_id] = job
         return job
 
-    async def get(self, job_id: str) -> Job:
-        self._enter()
-        return self._job(job_id)
+    async def get(self, job_id: str, *, caller: Caller) -> Job:
+        self._enter(caller)
+        return self._job(job_id, caller)
 
     async def list(
-        self, *, states: frozenset[JobState], page_size: int, page_token: str
+        self, *, caller: Caller, states: frozenset[JobState], page_size: int, page_token: str
     ) -> tuple[tuple[Job, ...], str]:
-        self._enter()
+        self._enter(caller)
         assert isinstance(states, frozenset)
         assert 1 <= page_size <= 1000
         start = int(page_token or 0)
-        found = [job for job in self.jobs.values() if not states or job.state in states][::-1]
+        found = [
+            job
+            for job in self.jobs.values()
+            if caller.may_touch(job.owner) and (not states or job.state in states)
+        ][::-1]
         end = start + page_size
         return tuple(found[start:end]), str(end) if end < len(found) else ""
 
-    async def watch(self, job_id: str, *, after_revision: int) -> AsyncIterator[Job]:
-        self._enter()
-        self._job(job_id)
+    async def watch(
+        self, job_id: str, *, caller: Caller, after_revision: int, replay: bool
+    ) -> AsyncIterator[Job]:
+        self._enter(caller)
+        assert type(replay) is bool
+        self._job(job_id, caller)
         self.open_watches += 1
         try:
             while True:
@@ -99,16 +114,16 @@ class FakeJobService:
         finally:
             self.open_watches -= 1
 
-    async def cancel(self, job_id: str) -> Job:
-        self._enter()
-        job = self._job(job_id)
+    async def cancel(self, job_id: str, *, caller: Caller) -> Job:
+        self._enter(caller)
+        job = self._job(job_id, caller)
         if not job.state.terminal:
             await self.advance(job_id, state=JobState.CANCELLED)
         return self.jobs[job_id]
 
-    async def delete(self, job_id: str) -> None:
-        self._enter()
-        if not self._job(job_id).state.terminal:
+    async def delete(self, job_id: str, *, caller: Caller) -> None:
+        self._enter(caller)
+        if not self._job(job_id, caller).state.terminal:
             raise UnsupportedError("The job has not ended.", reason=Reason.JOB_STATE)
         del self.jobs[job_id]
 
@@ -123,13 +138,14 @@ class FakeJobService:
         async with self._changed:
             self._changed.notify_all()
 
-    def _enter(self) -> None:
+    def _enter(self, caller: Caller = LOCAL_CALLER) -> None:
+        assert type(caller) is Caller
         if self.failure is not None:
             raise self.failure
 
-    def _job(self, job_id: str) -> Job:
+    def _job(self, job_id: str, caller: Caller) -> Job:
         assert _JOB_ID.fullmatch(job_id), f"the transport let {job_id!r} through"
-        if job_id not in self.jobs:
+        if job_id not in self.jobs or not caller.may_touch(self.jobs[job_id].owner):
             raise NotFoundError(
                 f"There is no job {job_id}.",
                 reason=Reason.JOB_NOT_FOUND,

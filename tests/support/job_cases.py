@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from support.broken_engines import ALL_LIMITS
 from support.model_examples import RATE, example_request
 
 from interchange.errors import NotAllowedError
+from interchange.model.caller import LOCAL_CALLER, Caller
 from interchange.model.job import Job
 from interchange.model.request import OutputSpec
 from interchange.model.take import Take
@@ -85,22 +87,35 @@ def make_service(root: Path, *, stages: str = "open_stages", **changes) -> JobSe
     )
 
 
+class As:
+    """A service as one caller sees it; whatever takes no caller is the service's own."""
+
+    def __init__(self, service: JobService, caller: Caller = LOCAL_CALLER) -> None:
+        self.service = service
+        self.caller = caller
+        for name in ("create", "get", "list", "watch", "cancel", "delete"):
+            setattr(self, name, partial(getattr(service, name), caller=caller))
+
+    def __getattr__(self, name: str):
+        return getattr(self.service, name)
+
+
 @asynccontextmanager
 async def running(service: JobService):
-    """A started service, drained at the end."""
+    """A started service as the local user sees it, drained at the end."""
     await service.start()
     try:
-        yield service
+        yield As(service)
     finally:
         await service.drain(grace_s=0.2)
 
 
-async def ended(service: JobService, job: Job) -> Job:
+async def ended(service: As, job: Job) -> Job:
     """Watch a job to its end."""
     return await reached(service, job, lambda snapshot: snapshot.state.terminal)
 
 
-async def reached(service: JobService, job: Job, condition) -> Job:
+async def reached(service: As, job: Job, condition) -> Job:
     """Watch a job until a snapshot meets a condition."""
     async with asyncio.timeout(PATIENCE_S):
         async for snapshot in service.watch(job.job_id, after_revision=0):

@@ -11,7 +11,16 @@ from pathlib import Path
 import pytest
 from support.broken_engines import ALL_LIMITS
 from support.faulty_filesystem import FaultyFileSystem
-from support.job_cases import ended, hidden, make_service, media_request, reached, running, visible
+from support.job_cases import (
+    As,
+    ended,
+    hidden,
+    make_service,
+    media_request,
+    reached,
+    running,
+    visible,
+)
 
 from interchange.errors import (
     BridgeError,
@@ -352,10 +361,10 @@ def test_a_state_folder_has_one_service(tmp_path):
 
 def test_before_start_and_after_drain_it_is_unavailable(tmp_path):
     async def scenario():
-        service = make_service(tmp_path)
+        service = As(make_service(tmp_path))
         with pytest.raises(UnavailableError):
             await service.list()
-        async with running(service):
+        async with running(service.service):
             pass
         with pytest.raises(UnavailableError):
             await service.list()

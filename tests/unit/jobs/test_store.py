@@ -19,8 +19,10 @@ from interchange.errors import (
     UnavailableError,
     UnsupportedError,
 )
+from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState, Progress
 from sidecar.jobs import schema
+from sidecar.jobs.clock import SYSTEM_CLOCK
 from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore
 from sidecar.jobs.work import TakeDraft
 from sidecar.serialise import dump, fingerprint
@@ -48,6 +50,7 @@ def create(store, request=REQUEST, **changes):
         request,
         example_geometry(request),
         **{
+            "caller": LOCAL_CALLER,
             "request_id": "",
             "fingerprint": fingerprint(request),
             "priority": 0,
@@ -73,7 +76,7 @@ def test_a_job_lives_through_its_states_with_rising_revision(store):
     assert (done.take, done.error, done.progress.fraction) == (DRAFT.take, None, 1)
     assert done.created <= done.started <= done.ended
     assert (claim.order.attempt, claim.order.take_name) == (1, "A001_010_LTX_v001")
-    assert store.get(done.job_id) == done
+    assert store.get(done.job_id, caller=LOCAL_CALLER) == done
     assert store.claim("animatic") is None
 
 
@@ -82,19 +85,19 @@ def test_what_is_stored_is_there_after_opening_again(path):
     job = create(store, request_id="r", priority=3)
     store.close()
     again = JobStore(path, owner="boot-2")
-    assert again.get(job.job_id) == job
-    assert again.find_request("r", fingerprint=fingerprint(REQUEST)) == job
+    assert again.get(job.job_id, caller=LOCAL_CALLER) == job
+    assert again.find_request("r", fingerprint=fingerprint(REQUEST), caller=LOCAL_CALLER) == job
     again.close()
 
 
 def test_the_same_request_id_is_the_same_job(store):
     job = create(store, request_id="r")
     assert create(store, request_id="r", priority=9) == job
-    assert store.page(states=(), before=None, size=10) == ((job,), None)
+    assert store.page(states=(), caller=LOCAL_CALLER, before=None, size=10) == ((job,), None)
     other = replace(REQUEST, seed=8)
     for again in (
         lambda: create(store, other, request_id="r"),
-        lambda: store.find_request("r", fingerprint=fingerprint(other)),
+        lambda: store.find_request("r", fingerprint=fingerprint(other), caller=LOCAL_CALLER),
     ):
         with pytest.raises(ConflictError) as caught:
             again()
@@ -125,7 +128,7 @@ def test_versions_count_files_and_other_jobs_and_come_back_from_failures(store):
     shouted = create(store, replace(REQUEST, shot="a001_010"))
     elsewhere = create(store, replace(REQUEST, output=replace(REQUEST.output, directory="/b")))
     assert [version(job) for job in (first, second, shouted, elsewhere)] == [5, 6, 7, 1]
-    store.request_cancel(shouted.job_id)
+    store.request_cancel(shouted.job_id, caller=LOCAL_CALLER)
     assert version(shouted) is None
     assert version(create(store)) == 7
 
@@ -140,40 +143,40 @@ def test_a_full_queue_refuses(store):
 
 def test_pages_are_newest_first_and_complete(store):
     jobs = [create(store) for _ in range(5)]
-    store.request_cancel(jobs[1].job_id)
+    store.request_cancel(jobs[1].job_id, caller=LOCAL_CALLER)
     seen, before = [], None
     while True:
-        page, before = store.page(states=(), before=before, size=2)
+        page, before = store.page(states=(), caller=LOCAL_CALLER, before=before, size=2)
         seen += [job.job_id for job in page]
         if before is None:
             break
     assert seen == [job.job_id for job in reversed(jobs)]
-    page, _ = store.page(states={JobState.CANCELLED}, before=None, size=10)
+    page, _ = store.page(states={JobState.CANCELLED}, caller=LOCAL_CALLER, before=None, size=10)
     assert [job.job_id for job in page] == [jobs[1].job_id]
 
 
 def test_cancel(store):
     running, queued = create(store), create(store)
     store.claim("animatic")
-    assert store.request_cancel(queued.job_id).state is JobState.CANCELLED
-    cancelling = store.request_cancel(running.job_id)
+    assert store.request_cancel(queued.job_id, caller=LOCAL_CALLER).state is JobState.CANCELLED
+    cancelling = store.request_cancel(running.job_id, caller=LOCAL_CALLER)
     assert cancelling.state is JobState.CANCELLING
-    assert store.request_cancel(running.job_id) == cancelling
+    assert store.request_cancel(running.job_id, caller=LOCAL_CALLER) == cancelling
     stopped = store.stopped(running.job_id)
     assert stopped.state is JobState.CANCELLED
-    assert store.request_cancel(running.job_id) == stopped
+    assert store.request_cancel(running.job_id, caller=LOCAL_CALLER) == stopped
 
 
 def test_only_what_has_ended_can_be_deleted(store):
     job = create(store)
     with pytest.raises(UnsupportedError) as caught:
-        store.delete(job.job_id)
+        store.delete(job.job_id, caller=LOCAL_CALLER)
     assert caught.value.reason is Reason.JOB_STATE
-    store.request_cancel(job.job_id)
-    store.delete(job.job_id)
+    store.request_cancel(job.job_id, caller=LOCAL_CALLER)
+    store.delete(job.job_id, caller=LOCAL_CALLER)
     for call in (store.get, store.delete, store.request_cancel):
         with pytest.raises(NotFoundError) as missing:
-            call(job.job_id)
+            call(job.job_id, caller=LOCAL_CALLER)
         assert missing.value.reason is Reason.JOB_NOT_FOUND
 
 
@@ -251,7 +254,7 @@ def test_only_the_holder_of_the_lease_reports(path):
     ):
         with pytest.raises(UnsupportedError, match="another run"):
             report()
-    assert one.get(job.job_id).state is JobState.RUNNING
+    assert one.get(job.job_id, caller=LOCAL_CALLER).state is JobState.RUNNING
     one.close()
     two.close()
 
@@ -282,8 +285,11 @@ def test_orphans_are_settled_by_what_was_found(path):
         old.claim("animatic")
         if job is not cancelling:
             old.record_draft(job.job_id, DRAFT)
-    old.request_cancel(cancelling.job_id)
-    before = {job.job_id: old.get(job.job_id) for job in (published, half, cancelling)}
+    old.request_cancel(cancelling.job_id, caller=LOCAL_CALLER)
+    before = {
+        job.job_id: old.get(job.job_id, caller=LOCAL_CALLER)
+        for job in (published, half, cancelling)
+    }
     old.close()
     new = JobStore(path, owner="boot-2")
     assert [orphan.job.job_id for orphan in new.orphans()] == list(before)
@@ -315,7 +321,7 @@ def test_given_back_jobs_keep_their_attempts_and_their_draft(store):
 def test_a_clock_that_jumps_back_hurts_nothing(path):
     now = datetime(2026, 1, 2, tzinfo=UTC)
     clock = iter([now, now - timedelta(days=1), now - timedelta(days=2)])
-    store = JobStore(path, owner="boot-1", now=lambda: next(clock))
+    store = JobStore(path, owner="boot-1", clock=replace(SYSTEM_CLOCK, now=lambda: next(clock)))
     job = create(store)
     store.claim("animatic")
     done = store.succeed(job.job_id, DRAFT.take)
@@ -375,10 +381,12 @@ def test_a_full_disk_under_the_database_is_said_and_passes(store):
     with pytest.raises(ExhaustedError) as caught:
         create_many()
     assert caught.value.reason is Reason.DISK_FULL
-    kept, _ = store.page(states=(), before=None, size=100)
+    kept, _ = store.page(states=(), caller=LOCAL_CALLER, before=None, size=100)
     store._connection.execute("PRAGMA max_page_count = 100000")
     create(store)
-    assert len(store.page(states=(), before=None, size=100)[0]) == len(kept) + 1
+    assert (
+        len(store.page(states=(), caller=LOCAL_CALLER, before=None, size=100)[0]) == len(kept) + 1
+    )
     assert store._connection.execute("PRAGMA integrity_check").fetchone()[0] == "ok"
 
 

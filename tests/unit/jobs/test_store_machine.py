@@ -13,6 +13,7 @@ from support.job_cases import make_take
 from support.model_examples import example_geometry, example_request
 
 from interchange.errors import InternalError, Reason, UnavailableError
+from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState, Progress
 from sidecar.jobs.store import MAX_ATTEMPTS, MAX_INTERRUPTIONS, JobStore
 from sidecar.serialise import fingerprint
@@ -53,6 +54,7 @@ class StoreLife(RuleBasedStateMachine):
         job = self.store.create(
             REQUEST,
             example_geometry(REQUEST),
+            caller=LOCAL_CALLER,
             request_id=request_id,
             fingerprint=fingerprint(REQUEST),
             priority=priority,
@@ -125,7 +127,7 @@ class StoreLife(RuleBasedStateMachine):
     def cancel(self, job_id):
         if job_id not in self.expected:
             return
-        self.store.request_cancel(job_id)
+        self.store.request_cancel(job_id, caller=LOCAL_CALLER)
         match self.expected[job_id]:
             case JobState.QUEUED:
                 self.expected[job_id] = JobState.CANCELLED
@@ -135,7 +137,7 @@ class StoreLife(RuleBasedStateMachine):
     @rule(job_id=consumes(created))
     def delete(self, job_id):
         if self.expected.get(job_id, JobState.QUEUED).terminal:
-            self.store.delete(job_id)
+            self.store.delete(job_id, caller=LOCAL_CALLER)
             del self.expected[job_id]
             self.request_ids = {r: j for r, j in self.request_ids.items() if j != job_id}
 
@@ -160,7 +162,7 @@ class StoreLife(RuleBasedStateMachine):
 
     @invariant()
     def everything_is_as_expected(self):
-        jobs, following = self.store.page(states=(), before=None, size=1000)
+        jobs, following = self.store.page(states=(), caller=LOCAL_CALLER, before=None, size=1000)
         assert following is None
         assert {job.job_id: job.state for job in jobs} == self.expected
         for job in jobs:
