@@ -1,0 +1,1 @@
+"""A folder that is watched: drop a timeline into `in/`, find it delivered in `out/`."""
