@@ -85,6 +85,31 @@ class FileSystem:
             descriptor = os.open(path, flags, 0o600 if private else 0o666)
         return io.BufferedWriter(_GuardedFile(self, path, descriptor), _BUFFER_BYTES)
 
+    def open_to_append(self, path: Path) -> BinaryIO:
+        """Open a private file (0600) to go on writing at its end; it is made where it is not there.
+
+        Failures of later writes and of closing are translated too.
+
+        Raises:
+            NotAllowedError: It cannot be opened, or is a link.
+            ExhaustedError: The disk is full.
+        """
+        with self._call("open_to_append", path):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
+            descriptor = os.open(path, flags, 0o600)
+        return io.BufferedWriter(_GuardedFile(self, path, descriptor), _BUFFER_BYTES)
+
+    def set_modified(self, path: Path, modified_ns: int) -> None:
+        """Set a file's modification time, nanoseconds since the epoch."""
+        with self._call("set_modified", path):
+            os.utime(path, ns=(modified_ns, modified_ns))
+
+    def remove_folder(self, path: Path) -> None:
+        """Remove an empty folder of ours; one that is gone already is fine."""
+        with self._call("remove_folder", path), contextlib.suppress(FileNotFoundError):
+            path.rmdir()
+
     def fsync_file(self, path: Path) -> None:
         """Wait until a file's data are on disk.
 
@@ -149,6 +174,24 @@ class FileSystem:
         """Remove a file of ours."""
         with self._call("unlink", path):
             path.unlink(missing_ok=missing_ok)
+
+    def rename(self, source: Path, destination: Path) -> None:
+        """Give a file or folder another name on the same volume; the caller knows that the name is free.
+
+        Raises:
+            NotFoundError: The source is not there any more.
+            NotAllowedError: It cannot be; `errno` in the metadata is EXDEV where the volumes differ.
+        """
+        with self._call("rename", destination):
+            source.rename(destination)
+
+    def remove_tree(self, path: Path) -> None:
+        """Remove a file, or a folder with all that is in it; links are removed and never followed."""
+        with self._call("remove_tree", path):
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     def free_bytes(self, folder: Path) -> int:
         """Space a user may still fill on the volume of a folder, which need not exist yet."""

@@ -61,13 +61,24 @@ def deliver_timeline(
     filesystem.make_folder(folder)
     destination = _destination(timeline, patch.data, folder)
     if not destination.exists():
-        timeline.form.save(timeline.path, destination, patch.data, writer=filesystem)
+        _save(timeline, destination, patch.data, filesystem=filesystem)
     facts = DocumentFacts(
         path=str(destination),
         sha256=hashlib.sha256(patch.data).hexdigest(),
         size_bytes=len(patch.data),
     )
     return DeliveredTimeline(facts, patch)
+
+
+def _save(
+    timeline: Timeline, destination: Path, document: bytes, *, filesystem: FileSystem
+) -> None:
+    """Write under a hidden name first: a bundle, too, is there whole or not at all."""
+    part = destination.with_name(f".{destination.stem}.part{destination.suffix}")
+    filesystem.remove_tree(part)  # of a run that was killed
+    timeline.form.save(timeline.path, part, document, writer=filesystem)
+    filesystem.publish_new(part, destination)
+    filesystem.fsync_folder(destination.parent)
 
 
 def document_url(path: Path, *, mappings: Sequence[PathMapping]) -> str:

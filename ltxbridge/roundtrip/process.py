@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -65,6 +65,25 @@ class Desk:
     product_version: str
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A timeline that was read and planned; nothing is started and nothing is written.
+
+    Args:
+        timeline: The document.
+        plan: What would be made of it.
+    """
+
+    timeline: Timeline
+    plan: Plan
+
+    @property
+    def files_read(self) -> tuple[Path, ...]:
+        """Every media file a take would be made from, sorted."""
+        paths = {path for take in self.plan.takes for path in take.request.files_read}
+        return tuple(Path(path) for path in sorted(paths))
+
+
 def process_timeline(
     path: Path,
     *,
@@ -86,23 +105,93 @@ def process_timeline(
         BridgeError: The document cannot be read, the sidecar is gone, or the folder cannot be written. What
             concerns a single mark never raises; it is in the report.
     """
+    planned = read_and_plan(path, desk=desk)
+    desk.filesystem.make_folder(folder)
+    outcomes = make_planned(planned, desk=desk, client=client, observer=observer)
+    return deliver(planned, outcomes, desk=desk, folder=folder)
+
+
+def read_and_plan(path: Path, *, desk: Desk) -> Planned:
+    """The first third of a round trip: read the timeline and plan its marks.
+
+    Raises:
+        BridgeError: The document cannot be read.
+    """
     timeline = open_timeline(path)
     plan = plan_timeline(
         timeline, originals=desk.originals, engines=desk.engines, options=desk.options
     )
-    desk.filesystem.make_folder(folder)
-    desk.originals.note_digests({path for take in plan.takes for path in take.request.files_read})
-    outcomes = make_takes(
-        plan.takes,
+    return Planned(timeline, plan)
+
+
+def make_planned(
+    planned: Planned, *, desk: Desk, client: BridgeClient, observer: JobObserver
+) -> tuple[Outcome, ...]:
+    """The second third: have every take made, or found where it was made before.
+
+    Raises:
+        BridgeError: The sidecar is gone.
+    """
+    desk.originals.note_digests({str(path) for path in planned.files_read})
+    return make_takes(
+        planned.plan.takes,
         client=client,
-        document_digest=timeline.sha256,
+        document_digest=planned.timeline.sha256,
         observer=observer,
         filesystem=desk.filesystem,
     )
+
+
+def deliver(
+    planned: Planned,
+    outcomes: Sequence[Outcome],
+    *,
+    desk: Desk,
+    folder: Path,
+    fallback_folder: Path | None = None,
+    source: Path | None = None,
+) -> Delivery:
+    """The last third: write the relinked timeline and the report.
+
+    Args:
+        planned: What was asked for.
+        outcomes: What was made of it.
+        desk: Shared tools and settings.
+        folder: Where the delivery goes.
+        fallback_folder: Where the report goes when there is nothing to deliver; `folder` where None.
+        source: What the report calls the document, where it was read from a place of its own.
+
+    Raises:
+        BridgeError: A folder cannot be written, or the gate refused the patch.
+    """
     delivered = deliver_timeline(
-        timeline, outcomes, folder=folder, mappings=desk.mappings, filesystem=desk.filesystem
+        planned.timeline,
+        outcomes,
+        folder=folder,
+        mappings=desk.mappings,
+        filesystem=desk.filesystem,
     )
-    return _file_report(timeline, plan, outcomes, delivered, desk=desk, folder=folder)
+    report = delivery_report(
+        planned.timeline,
+        planned.plan,
+        outcomes,
+        delivered,
+        originals=desk.originals,
+        identity_folder=desk.identity_folder,
+        product_version=desk.product_version,
+        created=datetime.now(UTC),
+    )
+    if source is not None:
+        report = replace(report, source=replace(report.source, path=str(source)))
+    stem = report_stem(
+        planned.timeline.path, None if delivered is None else Path(delivered.facts.path)
+    )
+    place = folder if delivered is not None or fallback_folder is None else fallback_folder
+    html, json = place / f"{stem}.html", place / f"{stem}.json"
+    desk.filesystem.make_folder(place)
+    desk.filesystem.write_atomic(html, render_html(report).encode())
+    desk.filesystem.write_atomic(json, render_json(report).encode())
+    return Delivery(report, delivered, html, json)
 
 
 def report_stem(source: Path, delivered: Path | None) -> str:
@@ -113,29 +202,3 @@ def report_stem(source: Path, delivered: Path | None) -> str:
     """
     version = "" if delivered is None else delivered.stem.removeprefix(f"{source.stem}_LTX")
     return f"{source.stem}_report{version}"
-
-
-def _file_report(
-    timeline: Timeline,
-    plan: Plan,
-    outcomes: Sequence[Outcome],
-    delivered: DeliveredTimeline | None,
-    *,
-    desk: Desk,
-    folder: Path,
-) -> Delivery:
-    report = delivery_report(
-        timeline,
-        plan,
-        outcomes,
-        delivered,
-        originals=desk.originals,
-        identity_folder=desk.identity_folder,
-        product_version=desk.product_version,
-        created=datetime.now(UTC),
-    )
-    stem = report_stem(timeline.path, None if delivered is None else Path(delivered.facts.path))
-    html, json = folder / f"{stem}.html", folder / f"{stem}.json"
-    desk.filesystem.write_atomic(html, render_html(report).encode())
-    desk.filesystem.write_atomic(json, render_json(report).encode())
-    return Delivery(report, delivered, html, json)

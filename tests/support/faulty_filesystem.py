@@ -10,7 +10,7 @@ from sidecar.filesystem import FileSystem
 
 OPERATIONS = (
     "make_folder", "open_new", "write", "close", "fsync_file", "fsync_folder", "replace",
-    "publish_new", "unlink", "free_bytes", "sha256",
+    "publish_new", "rename", "remove_tree", "unlink", "free_bytes", "sha256", "open_to_append", "set_modified", "remove_folder",
 )  # fmt: skip
 
 
