@@ -29,6 +29,7 @@ _COMMANDS: Final = {
     "demo": "ltxbridge.cli.demo:demo",
     "doctor": "ltxbridge.cli.doctor:doctor",
     "export": "ltxbridge.cli.export:export",
+    "gc": "ltxbridge.cli.gc:gc",
     "jobs": "ltxbridge.cli.jobs:jobs",
     "plan": "ltxbridge.cli.plan:plan",
     "process": "ltxbridge.cli.process:process",
