@@ -10,10 +10,10 @@ from sidecar.credentials.identity import read_anchor
 from sidecar.credentials.reading import not_found, read_store
 from sidecar.credentials.report import (
     UNTRUSTED,
-    CredentialReport,
     failure_codes,
     report_from_store,
 )
+from sidecar.credentials.statement import CredentialReport
 
 _VALID = frozenset({"Valid", "Trusted"})
 _EXPIRED = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})

@@ -1,0 +1,331 @@
+"""The box: a child process that opens what strangers made, so that a flaw there takes nothing else along.
+
+Its answers are untrusted: a reader that was taken over can lie about the file it was given, and nothing more.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from interchange.errors import BridgeError, InternalError, InvalidInputError, Reason
+from interchange.formats.base import Patch
+from interchange.formats.xml_splice import Splice, apply_splices
+from interchange.model.media import MediaFacts
+from interchange.model.segment import Reading
+from interchange.model.take import Placement
+from sidecar.credentials.statement import CredentialReport
+from sidecar.credentials.untrusted import safe_text
+from sidecar.readers.calls import (
+    Call,
+    Changes,
+    DocumentComplete,
+    MediaOpens,
+    PlaceTakes,
+    ProbeMedia,
+    ReadTimeline,
+    Refusals,
+    RefusedTakes,
+    StillPicture,
+    Verdict,
+    VerifyCredentials,
+)
+from sidecar.readers.limits import ReaderLimits
+from sidecar.readers.pipe import ANSWER, CALL, Message
+from sidecar.readers.process import PROGRAM, CrashedError, LimitError, ReaderProcess
+from sidecar.serialise import dump, load
+
+_LOG = logging.getLogger(__name__)
+_PNG = b"\x89PNG\r\n\x1a\n"
+_LONGEST_MESSAGE = 2000
+_MOST_METADATA = 32
+
+T = TypeVar("T")
+
+
+class ReaderBox:
+    """Asks a reader, one call at a time; starts it when it is needed, and anew after its end. Thread-safe.
+
+    Every method raises, besides what it says, the reader's own `BridgeError` about the file, and:
+
+    - `InvalidInputError` READER_LIMIT: the file used up memory or time; the message names it.
+    - `InvalidInputError` MEDIA_DAMAGED, DOCUMENT_UNSAFE or CREDENTIALS_INVALID: the file crashed its reader.
+    - `UnavailableError` WORKER_DIED: no reader can be started.
+
+    Args:
+        limits: What one call may use.
+        program: The command line of the reader, without its arguments.
+    """
+
+    def __init__(
+        self, limits: ReaderLimits | None = None, *, program: Sequence[str] = PROGRAM
+    ) -> None:
+        self._limits = limits or ReaderLimits()
+        self._program = tuple(program)
+        self._turn = threading.Lock()
+        self._process: ReaderProcess | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        value: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def start(self, *warm: type[Call]) -> None:
+        """Start the reader now, so that it loads its libraries while the caller does something else.
+
+        Args:
+            warm: Calls whose libraries are loaded at once; others load theirs when they come.
+        """
+        with self._turn:
+            if self._process is None:
+                self._process = self._started(warm)
+
+    def close(self) -> None:
+        """End the reader. The next call would start another."""
+        with self._turn:
+            self._discard()
+
+    def read_timeline(self, path: Path, document: bytes) -> Reading:
+        """Find sequences, marks and problems in a timeline.
+
+        Args:
+            path: Where the document comes from; only its name is used.
+            document: Its bytes.
+
+        Raises:
+            InvalidInputError: It is malformed or unsafe.
+            UnsupportedError: It is of a form or version that is not read.
+        """
+        return self._ask(Reading, ReadTimeline(path.name), path, document)
+
+    def refused_takes(
+        self, path: Path, document: bytes, placements: Sequence[Placement]
+    ) -> Mapping[int, BridgeError]:
+        """Which takes cannot be put into a document, by their place among the placements."""
+        call = RefusedTakes(path.name, tuple(placements))
+        answer = self._ask(Refusals, call, path, document)
+        return {
+            refused.index: _tame(refused.error)
+            for refused in answer.takes
+            if 0 <= refused.index < len(placements)
+        }
+
+    def place_takes(self, path: Path, document: bytes, placements: Sequence[Placement]) -> Patch:
+        """Put takes into a document and check the result.
+
+        Only the changed byte ranges come from the reader; all other bytes are the caller's own.
+
+        Raises:
+            UnsupportedError: A take cannot be placed.
+            InvalidInputError: `DELIVERY_UNFAITHFUL`: more would change than was asked for.
+        """
+        call = PlaceTakes(path.name, tuple(placements))
+        changes, content = self._ask_for_bytes(Changes, call, path, document)
+        try:
+            return _patch(document, changes, content)
+        except InternalError as error:
+            raise _nonsense(call, path) from error
+
+    def document_complete(self, path: Path, document: bytes) -> bool:
+        """Whether a document can be parsed to its end; False means it may still be on its way.
+
+        Raises:
+            BridgeError: It will never be read: unsafe, of a version that is not known, and the like.
+        """
+        return self._ask(Verdict, DocumentComplete(path.name), path, document).holds
+
+    def probe_media(self, path: Path) -> MediaFacts:
+        """Find out what the planner needs to know about a movie; see `sidecar.media.probe`.
+
+        Args:
+            path: Absolute, resolved and inside the roots.
+        """
+        call = ProbeMedia(str(path))
+        facts = self._ask(MediaFacts, call, path)
+        if facts.path != str(path):
+            raise _nonsense(call, path)
+        return facts
+
+    def media_opens(self, path: Path) -> bool:
+        """Whether a media file can be opened, hence is all there; False means it may still be on its way.
+
+        Raises:
+            NotFoundError: It is not there.
+        """
+        return self._ask(Verdict, MediaOpens(str(path)), path).holds
+
+    def still_png(self, path: Path, frame_index: int, *, max_width_px: int) -> bytes:
+        """One frame of a movie as a PNG.
+
+        Args:
+            path: Absolute, resolved and inside the roots.
+            frame_index: Counted from the file's first picture.
+            max_width_px: Wider pictures are reduced to this.
+        """
+        call = StillPicture(str(path), frame_index, max_width_px)
+        _, png = self._ask_for_bytes(Verdict, call, path)
+        if not png.startswith(_PNG):
+            raise _nonsense(call, path)
+        return png
+
+    def verify_credentials(
+        self, path: Path, *, identity_folder: Path | None = None
+    ) -> CredentialReport:
+        """Check that a file is what was signed; see `sidecar.credentials.verify`.
+
+        Args:
+            path: Absolute and resolved.
+            identity_folder: To recognise this installation's own signature.
+        """
+        folder = None if identity_folder is None else str(identity_folder)
+        return self._ask(CredentialReport, VerifyCredentials(str(path), folder), path)
+
+    def _ask(self, kind: type[T], call: Call, path: Path, document: bytes = b"") -> T:
+        return self._ask_for_bytes(kind, call, path, document)[0]
+
+    def _ask_for_bytes(
+        self, kind: type[T], call: Call, path: Path, document: bytes = b""
+    ) -> tuple[T, bytes]:
+        limits = self._limits
+        if isinstance(call, VerifyCredentials):
+            limits = limits.with_reading_of(_size_bytes(path))
+        message = Message(CALL, dump(call), document, limits.cpu_s)
+        try:
+            with self._turn:
+                answer = self._exchange(message, limits, type(call))
+                return self._understood(kind, answer, call, path)
+        except LimitError as error:
+            raise _over_limit(path, str(error)) from error
+        except CrashedError as error:
+            _LOG.warning("the reader of %s %s", path.suffix or "a file", error)
+            raise _crash(call, path) from error
+
+    def _exchange(self, message: Message, limits: ReaderLimits, call: type[Call]) -> Message:
+        """Ask, in a fresh process where there is none, and once more where an old one crashed."""
+        if self._process is None or not self._process.alive:
+            self._discard()
+            self._process = self._started((call,))
+        process = self._process
+        was_used = process.used
+        try:
+            return process.exchange(message, wall_s=limits.wall_s)
+        except CrashedError:
+            self._discard()
+            if not was_used:
+                raise
+            # What the file before did to its memory is not this file's fault.
+            self._process = self._started((call,))
+            return self._process.exchange(message, wall_s=limits.wall_s)
+        finally:
+            if self._process is not None and not self._process.alive:
+                self._discard()
+
+    def _understood(
+        self, kind: type[T], answer: Message, call: Call, path: Path
+    ) -> tuple[T, bytes]:
+        try:
+            if answer.kind == ANSWER:
+                return load(kind, answer.text), answer.content
+            # Anything that is neither an answer nor a refusal fails to be read as one.
+            refusal: BridgeError = load(BridgeError, answer.text)
+        except InternalError as error:
+            self._discard()
+            raise _nonsense(call, path) from error
+        if refusal.reason is Reason.READER_LIMIT:
+            self._discard()  # what it could not allocate, somebody else holds
+            raise LimitError("more memory than a reader may use")
+        raise _tame(refusal)
+
+    def _started(self, warm: Sequence[type[Call]]) -> ReaderProcess:
+        return ReaderProcess(
+            self._program, limits=self._limits, warm=[call.__name__ for call in warm]
+        )
+
+    def _discard(self) -> None:
+        if self._process is not None:
+            self._process.end()
+            self._process = None
+
+
+def _patch(document: bytes, changes: Changes, content: bytes) -> Patch:
+    splices: list[Splice] = []
+    taken = 0
+    for changed in changes.ranges:
+        if not (0 <= changed.start <= changed.end <= len(document) and changed.length >= 0):
+            raise InternalError("A change lies outside the document.")
+        splices.append(Splice(changed.start, changed.end, content[taken : taken + changed.length]))
+        taken += changed.length
+    if taken != len(content):
+        raise InternalError("The changes and their bytes do not belong together.")
+    return Patch(
+        data=apply_splices(document, splices),
+        splices=tuple(splices),
+        lane_changes=changes.lane_changes,
+        notes=changes.notes,
+    )
+
+
+def _size_bytes(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # the reader says what is wrong with it
+
+
+def _over_limit(path: Path, what: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{path} was given up: reading it took {what}. No sound file does; copy or export it again, and keep "
+        "it out of the project if that does not help.",
+        reason=Reason.READER_LIMIT,
+        metadata={"path": str(path)},
+    )
+
+
+def _crash(call: Call, path: Path) -> InvalidInputError:
+    return InvalidInputError(
+        f"{path} made its reader crash, so it is not used. It is damaged, or was made to do that; copy or "
+        "export it again.",
+        reason=_reason_of(call),
+        metadata={"path": str(path)},
+    )
+
+
+def _nonsense(call: Call, path: Path) -> InvalidInputError:
+    return InvalidInputError(
+        f"The reader of {path} gave an answer that cannot be, so the file is not used. It was damaged or made "
+        "to do that; copy or export it again.",
+        reason=_reason_of(call),
+        metadata={"path": str(path)},
+    )
+
+
+def _reason_of(call: Call) -> Reason:
+    match call:
+        case ReadTimeline() | RefusedTakes() | PlaceTakes() | DocumentComplete():
+            return Reason.DOCUMENT_UNSAFE
+        case VerifyCredentials():
+            return Reason.CREDENTIALS_INVALID
+        case _:
+            return Reason.MEDIA_DAMAGED
+
+
+def _tame(error: BridgeError) -> BridgeError:
+    """The reader's error with a message that can be shown anywhere, whoever wrote it."""
+    return type(error)(
+        safe_text(error.message, limit=_LONGEST_MESSAGE),
+        reason=error.reason,
+        metadata={
+            safe_text(key): safe_text(value, limit=_LONGEST_MESSAGE)
+            for key, value in list(error.metadata.items())[:_MOST_METADATA]
+        },
+    )

@@ -1,0 +1,99 @@
+"""Calls about timeline documents, as the reader's process answers them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+
+from interchange.errors import BridgeError, InvalidInputError, Reason
+from interchange.formats.base import Patch, TimelineFormat
+from interchange.formats.registry import format_for
+from interchange.model.segment import Reading
+from interchange.model.take import Placement
+from sidecar.readers.calls import (
+    ChangedBytes,
+    Changes,
+    DocumentComplete,
+    PlaceTakes,
+    ReadTimeline,
+    Refusals,
+    RefusedTake,
+    RefusedTakes,
+    Verdict,
+)
+
+
+@cache
+def _format(suffix: str) -> TimelineFormat:
+    """One for the life of the process: it remembers the last document, which is patched after it was read."""
+    return format_for(Path(f"timeline{suffix}"))
+
+
+def read_timeline(call: ReadTimeline, document: bytes) -> tuple[Reading, bytes]:
+    """Parse a document."""
+    return _form(call.name).read(document), b""
+
+
+def document_complete(call: DocumentComplete, document: bytes) -> tuple[Verdict, bytes]:
+    """Whether a document can be parsed to its end; one that cannot may still be on its way here.
+
+    Raises:
+        BridgeError: It is complete, or unsafe, and will never be read.
+    """
+    try:
+        _form(call.name).read(document)
+    except InvalidInputError as error:
+        if error.reason is Reason.DOCUMENT_MALFORMED:
+            return Verdict(holds=False), b""
+        raise
+    return Verdict(holds=True), b""
+
+
+def place_takes(call: PlaceTakes, document: bytes) -> tuple[Changes, bytes]:
+    """Patch a document and check it; the box puts the new bytes into its own copy."""
+    patch = _applied(_form(call.name), document, call.placements)
+    ranges = tuple(
+        ChangedBytes(splice.start, splice.end, len(splice.replacement)) for splice in patch.splices
+    )
+    content = b"".join(splice.replacement for splice in patch.splices)
+    return Changes(ranges, patch.lane_changes, patch.notes), content
+
+
+def refused_takes(call: RefusedTakes, document: bytes) -> tuple[Refusals, bytes]:
+    """Which placements cannot be.
+
+    Tried all at once, and halved where that fails: a document is patched and checked once for each that is
+    refused, and a few times more, not once for each there is.
+    """
+    form = _form(call.name)
+    accepted: list[Placement] = []
+    refused: list[RefusedTake] = []
+
+    def sort(indices: range) -> None:
+        candidates = [call.placements[index] for index in indices]
+        try:
+            _applied(form, document, [*accepted, *candidates])
+        except BridgeError as error:
+            if len(indices) == 1:
+                refused.append(RefusedTake(indices[0], error))
+                return
+            half = len(indices) // 2
+            sort(indices[:half])
+            sort(indices[half:])
+        else:
+            accepted.extend(candidates)
+
+    if call.placements:
+        sort(range(len(call.placements)))
+    return Refusals(tuple(refused)), b""
+
+
+def _form(name: str) -> TimelineFormat:
+    return _format(Path(name).suffix.lower())
+
+
+def _applied(form: TimelineFormat, document: bytes, placements: Sequence[Placement]) -> Patch:
+    patch = form.apply(document, placements)
+    form.verify(document, patch, placements)
+    return patch

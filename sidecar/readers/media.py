@@ -1,0 +1,35 @@
+"""Calls about movies and stills, as the reader's process answers them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from interchange.errors import InvalidInputError, Reason, UnsupportedError
+from interchange.model.media import MediaFacts
+from sidecar.media.container import open_media, picture_stream
+from sidecar.media.probe import probe_media
+from sidecar.readers.calls import MediaOpens, ProbeMedia, Verdict
+
+
+def probe(call: ProbeMedia, _content: bytes) -> tuple[MediaFacts, bytes]:
+    """Find out what a movie is."""
+    return probe_media(Path(call.path)), b""
+
+
+def opens(call: MediaOpens, _content: bytes) -> tuple[Verdict, bytes]:
+    """Whether a file opens; what is sound and merely not read by us does.
+
+    Raises:
+        NotFoundError: It is not there.
+    """
+    path = Path(call.path)
+    try:
+        with open_media(path) as container:
+            picture_stream(container, path)
+    except UnsupportedError:
+        return Verdict(holds=True), b""
+    except InvalidInputError as error:
+        if error.reason is Reason.MEDIA_DAMAGED:
+            return Verdict(holds=False), b""
+        raise
+    return Verdict(holds=True), b""

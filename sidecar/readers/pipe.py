@@ -1,0 +1,71 @@
+"""How the box and its reader talk: a header of fixed size, a JSON text, and raw bytes beside it.
+
+Both lengths are known, and refused where they are absurd, before a byte of either is read. The text is a value
+of `sidecar.serialise`; pictures and documents travel beside it, so that they need no base64.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from interchange.errors import InternalError
+
+CALL, ANSWER, REFUSAL, READY = b"C", b"A", b"E", b"R"
+
+_HEADER = struct.Struct(">cIII")
+_MOST_TEXT_BYTES = 64 << 20
+_MOST_BYTES = 192 << 20  # a document and what is put into it
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message, either way.
+
+    Args:
+        kind: `CALL`, `ANSWER`, `REFUSAL` or `READY`.
+        text: A JSON text.
+        content: Raw bytes that belong to it.
+        cpu_s: Processor seconds the answer may take.
+    """
+
+    kind: bytes
+    text: str = ""
+    content: bytes = b""
+    cpu_s: int = 0
+
+
+def send(pipe: BinaryIO, message: Message) -> None:
+    """Write a message.
+
+    Raises:
+        OSError: Nobody reads.
+    """
+    text = message.text.encode()
+    pipe.write(_HEADER.pack(message.kind, message.cpu_s, len(text), len(message.content)))
+    pipe.write(text)
+    pipe.write(message.content)
+    pipe.flush()
+
+
+def receive(pipe: BinaryIO) -> Message | None:
+    """Read a message; None where the other side is gone, also in the middle of one.
+
+    Raises:
+        InternalError: What comes is no message.
+    """
+    header = pipe.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        return None
+    kind, cpu_s, text_bytes, content_bytes = _HEADER.unpack(header)
+    if text_bytes > _MOST_TEXT_BYTES or content_bytes > _MOST_BYTES:
+        raise InternalError(f"A message of {text_bytes + content_bytes} bytes is not read.")
+    text = pipe.read(text_bytes)
+    content = pipe.read(content_bytes)
+    if len(text) < text_bytes or len(content) < content_bytes:
+        return None
+    try:
+        return Message(kind, text.decode(), content, cpu_s)
+    except UnicodeDecodeError as error:
+        raise InternalError("A message is no text.") from error

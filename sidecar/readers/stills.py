@@ -1,0 +1,14 @@
+"""The call for a picture, as the reader's process answers it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sidecar.media.stills import encode_png, read_picture
+from sidecar.readers.calls import StillPicture, Verdict
+
+
+def still(call: StillPicture, _content: bytes) -> tuple[Verdict, bytes]:
+    """Decode a frame."""
+    picture = read_picture(Path(call.path), call.frame_index)
+    return Verdict(holds=True), encode_png(picture, max_width_px=call.max_width_px)

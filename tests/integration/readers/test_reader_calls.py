@@ -1,0 +1,64 @@
+"""Every call of the box, answered by the real reader about sound files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from interchange.errors import BridgeError, Reason
+from interchange.formats.registry import format_for
+from ltxbridge.demo import write_demo_project
+from sidecar.media.probe import probe_media
+from sidecar.media.stills import encode_png, read_picture
+from sidecar.readers.box import ReaderBox
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_demo_project(tmp_path_factory.mktemp("demo").resolve())
+
+
+@pytest.fixture(scope="module")
+def movie(demo: Path) -> Path:
+    return min(demo.parent.rglob("*.mov"))
+
+
+@pytest.fixture(scope="module")
+def box() -> Iterator[ReaderBox]:
+    with ReaderBox() as box:
+        yield box
+
+
+def test_a_timeline_reads_as_it_does_without_a_box(box: ReaderBox, demo: Path) -> None:
+    document = demo.read_bytes()
+    # The errors of problems are exceptions, which are only equal to themselves.
+    assert repr(box.read_timeline(demo, document)) == repr(format_for(demo).read(document))
+
+
+def test_a_movie_probes_and_shows_as_it_does_without_a_box(box: ReaderBox, movie: Path) -> None:
+    assert box.probe_media(movie) == probe_media(movie)
+    png = encode_png(read_picture(movie, 3), max_width_px=320)
+    assert box.still_png(movie, 3, max_width_px=320) == png
+
+
+def test_readiness_tells_whole_files_from_cut_ones(
+    box: ReaderBox, demo: Path, movie: Path, tmp_path: Path
+) -> None:
+    document = demo.read_bytes()
+    assert box.document_complete(demo, document)
+    assert not box.document_complete(demo, document[:-20])
+    assert box.media_opens(movie)
+    cut = tmp_path / "cut.mov"
+    cut.write_bytes(movie.read_bytes()[:20_000])
+    assert not box.media_opens(cut)
+    with pytest.raises(BridgeError) as caught:
+        box.media_opens(tmp_path / "gone.mov")
+    assert caught.value.reason is Reason.MEDIA_NOT_FOUND
+
+
+def test_a_file_without_credentials_says_so(box: ReaderBox, movie: Path) -> None:
+    with pytest.raises(BridgeError) as caught:
+        box.verify_credentials(movie)
+    assert caught.value.reason is Reason.CREDENTIALS_NOT_FOUND
