@@ -126,7 +126,8 @@ def settings_from(
 
 def policy_for(timeline: Path, settings: Settings) -> PathPolicy:
     """Media may lie in the timeline's own folder and in the settings' roots."""
-    return PathPolicy((timeline.absolute().parent, *settings.media_roots), settings.path_maps)
+    folder = timeline.absolute().parent
+    return PathPolicy((folder, *settings.media_roots), settings.path_maps, beside=folder)
 
 
 def _stack(

@@ -17,6 +17,7 @@ from typing import Self
 from urllib.parse import unquote, urlsplit
 
 from interchange.errors import InvalidInputError, NotAllowedError, NotFoundError, Reason
+from sidecar.media.beside import Neighbours
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: `C:` is a drive
 _DRIVE = re.compile(r"/?([A-Za-z]):(?=[/\\]|$)")
@@ -77,6 +78,8 @@ class PathPolicy:
         roots: Folders media may be read from.
         mappings: Tried in order; the first that matches is applied.
         output_roots: Folders takes may be written to; the media roots where not given.
+        beside: Folder of the document, inside the roots. A file of the name that the document gives, in this
+            folder or below it, stands for a path that is not there or that is not ours to touch.
     """
 
     def __init__(
@@ -85,11 +88,13 @@ class PathPolicy:
         mappings: Sequence[PathMapping] = (),
         *,
         output_roots: Sequence[Path] | None = None,
+        beside: Path | None = None,
     ) -> None:
         self._roots = tuple(root.resolve() for root in roots)
         self._mappings = tuple(mappings)
         outputs = roots if output_roots is None else output_roots
         self._output_roots = tuple(root.resolve() for root in outputs)
+        self._neighbours = None if beside is None else Neighbours(beside.absolute())
 
     def source(self, path_text: str) -> Path:
         """The media file a document names.
@@ -105,21 +110,15 @@ class PathPolicy:
             NotFoundError: It is inside the roots, but there is no such file (MEDIA_NOT_FOUND).
             InvalidInputError: It is no path, or it is a folder, a pipe or a device.
         """
-        path = self._inside(path_text, self._roots, option="--media-root")
+        plain = _local_text(path_text)
         try:
-            status = path.stat()
-        except OSError as error:
-            raise NotFoundError(
-                f"{path} is not there. Relink the clip, mount its disk, or map its path with --map.",
-                reason=Reason.MEDIA_NOT_FOUND,
-                metadata={"path": str(path)},
-            ) from error
-        if not stat.S_ISREG(status.st_mode):
-            raise InvalidInputError(
-                f"{path} is not a media file but a folder or a device. Relink the clip to a file.",
-                metadata={"path": str(path)},
-            )
-        return path
+            return _media_file(self._inside(path_text, self._roots, option="--media-root"))
+        except (NotAllowedError, NotFoundError, _NotFullError):
+            beside = self._beside(plain)
+            if beside is None:
+                raise
+        # Its name was found, nothing more: what it leads to is held to the same rules.
+        return _media_file(_resolved(beside, str(beside), self._roots, "--media-root"))
 
     def output_directory(self, path_text: str) -> Path:
         """The folder takes go to; it need not exist yet.
@@ -152,25 +151,57 @@ class PathPolicy:
         if mapped.startswith(("//", "\\\\")) or foreign_drive:
             raise NotAllowedError(
                 f"{path_text} is a path of another machine. Say where it lies here with "
-                "--map FROM=TO.",
+                "--map FROM=TO, or put the file beside the timeline.",
                 reason=Reason.PATH_OUTSIDE_ROOTS,
                 metadata={"path": path_text},
             )
         path = Path(mapped)
         if not path.is_absolute():
-            raise InvalidInputError(
+            raise _NotFullError(
                 f"{path_text!r} is not a full path. Relink the clip so that its path starts at the disk.",
                 metadata={"path": path_text},
             )
         if ".." in path.parts:
             raise _outside(path_text, roots, option)
-        try:
-            resolved = path.resolve()
-        except (OSError, RuntimeError) as error:  # a loop of links
-            raise _outside(path_text, roots, option) from error
-        if not any(resolved.is_relative_to(root) for root in roots):
-            raise _outside(path_text, roots, option)
-        return resolved
+        return _resolved(path, path_text, roots, option)
+
+    def _beside(self, plain: str) -> Path | None:
+        slashed = _slashed(plain)
+        if self._neighbours is None or ".." in slashed.split("/"):
+            return None
+        return self._neighbours.find(slashed)
+
+
+class _NotFullError(InvalidInputError):
+    """A path that does not start at a disk."""
+
+
+def _resolved(path: Path, path_text: str, roots: tuple[Path, ...], option: str) -> Path:
+    try:
+        resolved = path.resolve()
+    except (OSError, RuntimeError) as error:  # a loop of links
+        raise _outside(path_text, roots, option) from error
+    if not any(resolved.is_relative_to(root) for root in roots):
+        raise _outside(path_text, roots, option)
+    return resolved
+
+
+def _media_file(path: Path) -> Path:
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise NotFoundError(
+            f"{path} is not there. Relink the clip, mount its disk, map its path with --map, or put a file "
+            "of that name beside the timeline.",
+            reason=Reason.MEDIA_NOT_FOUND,
+            metadata={"path": str(path)},
+        ) from error
+    if not stat.S_ISREG(status.st_mode):
+        raise InvalidInputError(
+            f"{path} is not a media file but a folder or a device. Relink the clip to a file.",
+            metadata={"path": str(path)},
+        )
+    return path
 
 
 def _local_text(path_text: str) -> str:
