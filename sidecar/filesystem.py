@@ -24,11 +24,17 @@ from interchange.errors import (
     NotAllowedError,
     NotFoundError,
     Reason,
+    UnavailableError,
 )
 
 _BUFFER_BYTES = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+# What a share answers while its server, or the way to it, is away. Not EIO: a dying disk answers it as well.
+_AWAY = frozenset(
+    {errno.ESTALE, errno.ENOTCONN, errno.ETIMEDOUT, errno.EHOSTDOWN, errno.EHOSTUNREACH}
+    | {errno.ENETDOWN, errno.ENETUNREACH}
+)
 # What `link` answers on volumes without hard links: exFAT, many network shares, some container mounts.
 _NO_HARD_LINKS = frozenset(
     {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EXDEV}
@@ -272,6 +278,12 @@ def _translated(error: OSError, path: Path, verb: str) -> BridgeError:
             f"The disk with {folder} is full. Free some space there or choose another folder with "
             "--out, then run it again; nothing half-written was left under a final name.",
             reason=Reason.DISK_FULL,
+            metadata=metadata,
+        )
+    if error.errno in _AWAY:
+        return UnavailableError(
+            f"{folder} does not answer ({error.strerror}). Check the share and the network.",
+            reason=Reason.STORAGE_UNAVAILABLE,
             metadata=metadata,
         )
     if error.errno in _REFUSED:

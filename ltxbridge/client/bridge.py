@@ -165,25 +165,27 @@ class BridgeClient:
             if not page_token:
                 return
 
-    def watch_job(self, job_id: str, after_revision: int = 0) -> Iterator[Job]:
-        """Yield snapshots with rising revision until the job has ended.
+    def watch_job(
+        self, job_id: str, after_revision: int = 0, *, replay: bool = False
+    ) -> Iterator[Job]:
+        """Yield every snapshot with rising revision until the job has ended.
 
         A lost connection is taken up again after the last revision seen; the job itself never notices.
 
         Args:
             job_id: Which job.
-            after_revision: Yield nothing up to this revision; 0 starts with the present snapshot.
+            after_revision: Everything after this revision; 0 starts with the present snapshot.
+            replay: With after_revision 0: start with the first snapshot that is kept.
 
         Raises:
             NotFoundError: There is no such job.
             UnavailableError: The sidecar did not come back in time.
         """
-        gone_since: float | None = None
-        backoff_s = _FIRST_BACKOFF_S
+        patience = _Patience(self._reconnect_for_s)
         while True:
             try:
-                for job in self._watch_once(job_id, after_revision):
-                    gone_since, backoff_s = None, _FIRST_BACKOFF_S
+                for job in self._watch_once(job_id, after_revision, replay=replay):
+                    patience.renew()
                     after_revision = job.revision
                     yield job
                     if job.state.terminal:
@@ -193,12 +195,44 @@ class BridgeClient:
                 if latest.state.terminal and latest.revision <= after_revision:
                     return
             except UnavailableError:
-                now = time.monotonic()
-                gone_since = now if gone_since is None else gone_since
-                if now - gone_since > self._reconnect_for_s:
+                if patience.over():
                     raise
-            time.sleep(backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the reconnects
-            backoff_s = min(backoff_s * 2, _LONGEST_BACKOFF_S)
+            patience.pause()
+
+    def watch_jobs(self, after_sequence: int | None = None) -> Iterator[tuple[int, Job | None]]:
+        """Yield every change of every job this caller may see, in order, without end.
+
+        A lost connection is taken up again after the last change seen.
+
+        Args:
+            after_sequence: Everything after this change that is kept, 0 for all of it; None only what happens
+                from now on.
+
+        Yields:
+            First where the stream starts, without a job; then each change's sequence and the job after it.
+
+        Raises:
+            UnavailableError: The sidecar did not come back in time.
+        """
+        patience = _Patience(self._reconnect_for_s)
+        started = False
+        while True:
+            request = generation_service_pb2.WatchJobsRequest(after_sequence=after_sequence)
+            try:
+                for answer in self._connection.stream(self._jobs.WatchJobs, request):
+                    patience.renew()
+                    after_sequence = answer.sequence
+                    if answer.HasField("job"):
+                        with receiving():
+                            job = wire.job_from_proto(answer.job)
+                        yield answer.sequence, job
+                    elif not started:
+                        started = True
+                        yield answer.sequence, None
+            except UnavailableError:
+                if patience.over():
+                    raise
+            patience.pause()
 
     def cancel_job(self, job_id: str) -> Job:
         """Ask a job to stop; a finished one comes back unchanged.
@@ -269,11 +303,40 @@ class BridgeClient:
         if filled:
             raise InternalError("The sidecar stopped inside a frame; fetch it again.")
 
-    def _watch_once(self, job_id: str, after_revision: int) -> Iterator[Job]:
+    def _watch_once(self, job_id: str, after_revision: int, *, replay: bool) -> Iterator[Job]:
         request = generation_service_pb2.WatchJobRequest(
-            name=wire.job_name(job_id), after_revision=after_revision
+            name=wire.job_name(job_id), after_revision=after_revision, replay=replay
         )
         for answer in self._connection.stream(self._jobs.WatchJob, request):
             with receiving():
                 job = wire.job_from_proto(answer.job)
             yield job
+
+
+class _Patience:
+    """How long, and how often, a watch tries to get back.
+
+    Args:
+        for_s: From the moment it was lost, in seconds.
+    """
+
+    def __init__(self, for_s: float) -> None:
+        self._for_s = for_s
+        self._gone_since: float | None = None
+        self._backoff_s = _FIRST_BACKOFF_S
+
+    def renew(self) -> None:
+        """The sidecar answered."""
+        self._gone_since = None
+        self._backoff_s = _FIRST_BACKOFF_S
+
+    def over(self) -> bool:
+        """Whether it has been gone for too long, counted from the first time this is asked."""
+        now = time.monotonic()
+        self._gone_since = now if self._gone_since is None else self._gone_since
+        return now - self._gone_since > self._for_s
+
+    def pause(self) -> None:
+        """Wait before the next try, longer each time."""
+        time.sleep(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 - spreads the reconnects
+        self._backoff_s = min(self._backoff_s * 2, _LONGEST_BACKOFF_S)

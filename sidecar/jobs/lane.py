@@ -11,15 +11,16 @@ from interchange.errors import (
     BridgeError,
     InternalError,
     NotFoundError,
-    Reason,
     StoppedError,
 )
 from interchange.model.job import Job, Progress
 from interchange.model.take import Take
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.admission import check_disk, check_places
+from sidecar.jobs.clock import SYSTEM_CLOCK, Clock
 from sidecar.jobs.desk import Desk
 from sidecar.jobs.publisher import publish, sweep
+from sidecar.jobs.retry import TRIES
 from sidecar.jobs.rows import Claim
 from sidecar.jobs.store import JobStore
 from sidecar.jobs.work import TakeDraft
@@ -42,6 +43,7 @@ class Lane:
         desk: The job store.
         worker: Its process.
         filesystem: Where takes are published.
+        clock: For waits.
     """
 
     def __init__(
@@ -51,11 +53,13 @@ class Lane:
         desk: Desk,
         worker: WorkerSupervisor,
         filesystem: FileSystem,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.worker = worker
         self._engine = engine
         self._desk = desk
         self._filesystem = filesystem
+        self._clock = clock
         self._wake = asyncio.Event()
         self._draining = False
         self._cancelled: set[str] = set()
@@ -80,16 +84,28 @@ class Lane:
         while not self._draining:
             self._wake.clear()
             try:
-                claim = await self._desk.ask(lambda store: store.claim(self._engine))
+                claim = await self._desk.change(lambda store: store.claim(self._engine))
+                if claim is None:
+                    await self._idle(await self._desk.ask(lambda store: store.wait_s(self._engine)))
+                    continue
             except BridgeError as error:
                 _LOG.warning("lane %s waits: %s", self._engine, error)
-                await asyncio.sleep(_RETRY_S)
+                await self._clock.sleep(_RETRY_S)
                 continue
-            if claim is None:
-                await self._wake.wait()
-                continue
-            self._desk.feed.offer(claim.job)
             await self._work(claim)
+
+    async def _idle(self, wait_s: float | None) -> None:
+        """Wait for a job to arrive, or for one that was put back to be ready."""
+        if wait_s is None:
+            await self._wake.wait()
+            return
+        woken = asyncio.ensure_future(self._wake.wait())
+        ready = asyncio.ensure_future(self._clock.sleep(wait_s))
+        try:
+            await asyncio.wait({woken, ready}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            ready.cancel()
 
     async def _work(self, claim: Claim) -> None:
         job_id = claim.job.job_id
@@ -97,8 +113,10 @@ class Lane:
         _LOG.info("job %s: attempt %d on %s", job_id, claim.order.attempt, self._engine)
         try:
             settlement = await self._attempt(claim)
-            await self._sweep(claim)
+            await self._sweep(claim, keep=self._draft)
             job = await self._desk.settle(settlement)
+            if job.state.terminal and self._draft is not None:
+                await self._sweep(claim)
         except asyncio.CancelledError:
             await self.worker.close()
             await self._sweep(claim, keep=self._draft)
@@ -127,22 +145,26 @@ class Lane:
         try:
             take = await self._make(claim)
         except StoppedError as error:
+            self._draft = None
             if job_id in self._cancelled:
                 return lambda store: store.stopped(job_id)
             return _failed(
                 job_id, InternalError(f"The engine stopped without being asked: {error}")
             )
         except BridgeError as error:
-            if error.reason is Reason.WORKER_DIED:
-                return _worker_died(job_id, error)
-            return _failed(job_id, error)
+            failure = error
+            if failure.reason not in TRIES:
+                self._draft = None
+            return lambda store: store.fail_or_retry(job_id, failure)
         except Exception as error:  # noqa: BLE001 - one job's fault must not end the lane
             _LOG.exception("job %s failed unexpectedly", job_id)
             fault = InternalError(
                 "The sidecar failed in a way it should not; its log has the details.",
                 metadata={"exception": type(error).__name__},
             )
+            self._draft = None
             return _failed(job_id, fault)
+        self._draft = None
         return lambda store: store.succeed(job_id, take)
 
     async def _make(self, claim: Claim) -> Take:
@@ -161,7 +183,7 @@ class Lane:
         job_id = claim.job.job_id
         await self._desk.settle(lambda store: store.record_draft(job_id, draft))
         with suppress(BridgeError):  # progress is not worth a failure
-            await self._desk.change(lambda store: store.record_progress(job_id, _PUBLISHING))
+            await self._desk.note(lambda store: store.record_progress(job_id, _PUBLISHING))
         return await self._publish(draft)
 
     def _check_start(self, claim: Claim) -> None:
@@ -185,10 +207,6 @@ def _failed(job_id: str, error: BridgeError) -> Settlement:
     return lambda store: store.fail(job_id, error)
 
 
-def _worker_died(job_id: str, error: BridgeError) -> Settlement:
-    return lambda store: store.worker_died(job_id, error)
-
-
 class _ProgressPen:
     """Writes the newest progress down, at most four times a second."""
 
@@ -207,7 +225,7 @@ class _ProgressPen:
             await self._noted.wait()
             self._noted.clear()
             try:
-                await self._desk.change(self._record)
+                await self._desk.note(self._record)
             except BridgeError as error:
                 _LOG.warning("job %s: progress not written down: %s", self._job_id, error)
             await asyncio.sleep(_PROGRESS_INTERVAL_S)

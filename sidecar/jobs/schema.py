@@ -21,6 +21,8 @@ from interchange.errors import (
     Reason,
     UnavailableError,
 )
+from sidecar.filesystem import FileSystem
+from sidecar.jobs.backup import back_up
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,21 +66,111 @@ _MIGRATIONS: tuple[tuple[str, ...], ...] = (
     ),
     ("ALTER TABLE job ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0",),
     (
-        "ALTER TABLE job ADD COLUMN owner TEXT NOT NULL DEFAULT 'local'",
-        "ALTER TABLE job ADD COLUMN share TEXT NOT NULL DEFAULT 'local/cli'",
+        # Made anew, since a request id is unique for each owner now and not for all of them together.
+        """
+        CREATE TABLE job_of_owner (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+            job_id TEXT NOT NULL UNIQUE,
+            owner TEXT NOT NULL,
+            share TEXT NOT NULL,
+            request_id TEXT,
+            fingerprint TEXT NOT NULL,
+            state TEXT NOT NULL,
+            revision INTEGER NOT NULL,
+            priority INTEGER NOT NULL,
+            lane TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            interruptions INTEGER NOT NULL DEFAULT 0,
+            failures TEXT NOT NULL DEFAULT '{}',
+            not_before TEXT,
+            lease_owner TEXT,
+            request TEXT NOT NULL,
+            geometry TEXT NOT NULL,
+            progress TEXT NOT NULL,
+            draft TEXT,
+            take TEXT,
+            error TEXT,
+            output_folder TEXT NOT NULL,
+            shot TEXT NOT NULL,
+            version INTEGER,
+            created TEXT NOT NULL,
+            started TEXT,
+            ended TEXT
+        ) STRICT
+        """,
+        """
+        INSERT INTO job_of_owner (sequence, job_id, owner, share, request_id, fingerprint, state, revision,
+            priority, lane, attempts, interruptions, failures, lease_owner, request, geometry, progress, draft,
+            take, error, output_folder, shot, version, created, started, ended)
+        SELECT sequence, job_id, 'local', 'local/cli', request_id, fingerprint, state, revision,
+            priority, lane, attempts, interruptions,
+            '{"WORKER_DIED":' || max(0, attempts - interruptions - (lease_owner IS NOT NULL)) || '}',
+            lease_owner, request, geometry, progress, draft,
+            take, error, output_folder, shot, version, created, started, ended
+        FROM job
+        """,
+        "DROP TABLE job",
+        "ALTER TABLE job_of_owner RENAME TO job",
+        "CREATE UNIQUE INDEX job_request ON job (owner, request_id) WHERE request_id IS NOT NULL",
+        """
+        CREATE INDEX job_ready ON job (lane, priority, share, sequence)
+        WHERE state = 'queued' AND not_before IS NULL
+        """,
+        "CREATE INDEX job_held ON job (lane) WHERE not_before IS NOT NULL",
+        "CREATE INDEX job_waiting ON job (share) WHERE state = 'queued'",
+        "CREATE INDEX job_leased ON job (sequence) WHERE lease_owner IS NOT NULL",
+        """
+        CREATE UNIQUE INDEX job_output ON job (output_folder, shot COLLATE NOCASE, version)
+        WHERE version IS NOT NULL
+        """,
+        # What never changes, and what only the last snapshot has, stays in the job.
+        """
+        CREATE TABLE event (
+            sequence INTEGER PRIMARY KEY AUTOINCREMENT,
+            job INTEGER NOT NULL,
+            kind INTEGER NOT NULL,
+            revision INTEGER NOT NULL,
+            state TEXT NOT NULL,
+            attempts INTEGER NOT NULL,
+            progress TEXT NOT NULL,
+            started TEXT,
+            not_before TEXT
+        ) STRICT
+        """,
+        "CREATE UNIQUE INDEX event_job ON event (job, revision)",
+        "CREATE INDEX event_end ON event (sequence) WHERE kind = 2",
+        """
+        INSERT INTO event (job, kind, revision, state, attempts, progress, started)
+        SELECT sequence, CASE WHEN state IN ('succeeded', 'failed', 'cancelled') THEN 2 ELSE 1 END,
+            revision, state, attempts, progress, started
+        FROM job ORDER BY sequence
+        """,
+        # When each share of a lane last had its turn.
+        """
+        CREATE TABLE turn (
+            lane TEXT NOT NULL,
+            share TEXT NOT NULL,
+            served INTEGER NOT NULL,
+            PRIMARY KEY (lane, share)
+        ) STRICT, WITHOUT ROWID
+        """,
     ),
 )
 """Statements that lead from schema version n to n + 1; only ever appended to."""
 
 
-def open_database(path: Path) -> sqlite3.Connection:
+def open_database(path: Path, *, filesystem: FileSystem) -> sqlite3.Connection:
     """Open the job database, make it if need be, and bring it to the present schema.
+
+    An older one is copied first, see `sidecar.jobs.backup`.
 
     Args:
         path: The file, on a local disk: WAL needs shared memory that network shares do not have.
+        filesystem: Where the copy is written.
 
     Raises:
         ConflictError: A newer ltxbridge made it.
+        ExhaustedError: There is no space to keep a copy of an older one.
         NotAllowedError: It cannot be opened or written.
     """
     if sqlite3.sqlite_version_info < _WAL_RESET_FIXED:
@@ -96,7 +188,7 @@ def open_database(path: Path) -> sqlite3.Connection:
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
-            _migrate(connection, path)
+            _migrate(connection, path, filesystem)
     except BaseException:
         connection.close()
         raise
@@ -104,16 +196,45 @@ def open_database(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
-    """One immediate transaction: all of it is on disk at the end, or none of it happened."""
+def transaction(
+    connection: sqlite3.Connection, path: Path, *, durable: bool = True
+) -> Iterator[sqlite3.Connection]:
+    """One immediate transaction: all of it happened at the end, or none of it.
+
+    Args:
+        connection: The job database.
+        path: Its file.
+        durable: It is on disk at the end; else only a power cut can take it back.
+    """
     with translated(path):
-        connection.execute("BEGIN IMMEDIATE")
+        if not durable:
+            connection.execute("PRAGMA synchronous=NORMAL")
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # a full disk may have rolled back by itself
+                    connection.execute("ROLLBACK")
+                raise
+        finally:
+            if not durable:
+                connection.execute("PRAGMA synchronous=FULL")
+
+
+@contextmanager
+def savepoint(connection: sqlite3.Connection, path: Path) -> Iterator[sqlite3.Connection]:
+    """A part of a transaction: it counts or it did not happen, the rest either way."""
+    with translated(path):
+        connection.execute("SAVEPOINT part")
         try:
             yield connection
-            connection.execute("COMMIT")
+            connection.execute("RELEASE part")
         except BaseException:
-            if connection.in_transaction:  # a full disk may have rolled back by itself
-                connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK TO part")
+                connection.execute("RELEASE part")
             raise
 
 
@@ -162,20 +283,33 @@ def _translation(error: sqlite3.Error, path: Path) -> BridgeError:
     )
 
 
-def _migrate(connection: sqlite3.Connection, path: Path) -> None:
+def _migrate(connection: sqlite3.Connection, path: Path, filesystem: FileSystem) -> None:
+    version = _version(connection)
+    if version > len(_MIGRATIONS):
+        raise ConflictError(
+            f"{path} was made by a newer ltxbridge. Install that version again, or choose "
+            "another state folder.",
+            reason=Reason.ALREADY_RUNNING,
+        )
+    if version == len(_MIGRATIONS):
+        return
+    if version:
+        backup = back_up(connection, path, version=version, filesystem=filesystem)
+        _LOG.info("the job database is brought forward; %s has it as it was", backup)
     with transaction(connection, path):
         connection.execute("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT")
-        row = connection.execute("SELECT version FROM schema").fetchone()
-        version = 0 if row is None else int(row["version"])
-        if version > len(_MIGRATIONS):
-            raise ConflictError(
-                f"{path} was made by a newer ltxbridge. Install that version again, or choose "
-                "another state folder.",
-                reason=Reason.ALREADY_RUNNING,
-            )
-        if row is None:
+        if not version:
             connection.execute("INSERT INTO schema VALUES (0)")
         for statements in _MIGRATIONS[version:]:
             for statement in statements:
                 connection.execute(statement)
         connection.execute("UPDATE schema SET version = ?", (len(_MIGRATIONS),))
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """The schema a database has, 0 where it is new."""
+    known = connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'schema'").fetchone()
+    if known is None:
+        return 0
+    row = connection.execute("SELECT version FROM schema").fetchone()
+    return 0 if row is None else int(row["version"])

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import uuid
 from collections.abc import AsyncIterator, Collection, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 from interchange.errors import BridgeError, InvalidInputError, NotFoundError, Reason
 from interchange.geometry import plan_geometry
 from interchange.model.caller import Caller
-from interchange.model.engine import EngineLimits
+from interchange.model.engine import EngineLimits, PlannedGeometry
 from interchange.model.job import EngineStatus, Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
@@ -23,8 +24,10 @@ from sidecar.jobs.desk import Desk
 from sidecar.jobs.lane import Lane
 from sidecar.jobs.lock import FolderLock
 from sidecar.jobs.publisher import publish, published, sweep, withdraw
+from sidecar.jobs.retry import RetryPolicy
 from sidecar.jobs.rows import Claim
-from sidecar.jobs.store import JobStore
+from sidecar.jobs.store import JobStore, QueueLimits
+from sidecar.jobs.watch import watch_all, watch_job
 from sidecar.jobs.work import highest_version_in
 from sidecar.lifecycle.quota import Quota, expected_bytes
 from sidecar.serialise import fingerprint
@@ -51,9 +54,10 @@ class JobService:
         timing: How patient the supervisors are.
         filesystem: For publishing.
         plan: Plans the geometry.
-        queue_limit: Most jobs that may wait.
+        queue: Most jobs that may wait.
         quota: How much disk everything may take; none where not given.
         clock: Time, for the dates of jobs and for waits.
+        retry: Which failures are worth another try; the usual rules where not given.
     """
 
     def __init__(
@@ -67,28 +71,42 @@ class JobService:
         timing: WorkerTiming | None = None,
         filesystem: FileSystem | None = None,
         plan: PlanGeometry = plan_geometry,
-        queue_limit: int = 1000,
+        queue: QueueLimits = QueueLimits(),  # noqa: B008 - frozen
         quota: Quota | None = None,
         clock: Clock = SYSTEM_CLOCK,
+        retry: RetryPolicy | None = None,
     ) -> None:
         self._state_folder = state_folder
         self._limits = dict(limits)
         self._default_engine = default_engine
         self._filesystem = filesystem or FileSystem()
-        self._queue_limit = queue_limit
+        self._queue = queue
         self._quota = quota or Quota()
         self._admission = Admission(paths, self._limits, plan, quota=self._quota)
         boot = uuid.uuid4().hex
-        self._desk = Desk(partial(JobStore, state_folder / "jobs.sqlite3", owner=boot, clock=clock))
+        self._desk = Desk(
+            partial(
+                JobStore,
+                state_folder / "jobs.sqlite3",
+                owner=boot,
+                clock=clock,
+                retry=retry,
+                filesystem=self._filesystem,
+            ),
+            clock=clock,
+        )
         self._lanes = {
             engine: Lane(
                 engine,
                 desk=self._desk,
                 worker=WorkerSupervisor(engine, spec=worker, timing=timing or WorkerTiming()),
                 filesystem=self._filesystem,
+                clock=clock,
             )
             for engine in self._limits
         }
+        # Of its own, so that submits do not wait behind whoever reads or hashes a big file.
+        self._admitting = ThreadPoolExecutor(max_workers=2, thread_name_prefix="admission")
         self._tasks: tuple[asyncio.Task[None], ...] = ()
         self._lock: FolderLock | None = None
 
@@ -149,14 +167,17 @@ class JobService:
         """
         _check_request_id(request_id)
         digest = fingerprint(request)
-        if request_id and not validate_only:
-            # First, so that a repeated call gets its job even after its sources were moved.
-            found = await self._desk.ask(
-                lambda store: store.find_request(request_id, fingerprint=digest, caller=caller)
-            )
-            if found is not None:
-                return found
-        admitted, geometry = await asyncio.to_thread(self._admission.admit, request)
+        try:
+            admitted, geometry, floor = await self._in_admission(request)
+        except BridgeError:
+            if request_id and not validate_only:
+                # A repeated call gets its job also after its sources were moved.
+                found = await self._desk.ask(
+                    lambda store: store.find_request(request_id, fingerprint=digest, caller=caller)
+                )
+                if found is not None:
+                    return found
+            raise
         if validate_only:
             return Job(
                 job_id="",
@@ -175,9 +196,6 @@ class JobService:
                 ended=None,
                 owner=caller.name,
             )
-        floor = await asyncio.to_thread(
-            highest_version_in, Path(admitted.output.directory), admitted.shot
-        )
         job = await self._desk.change(
             lambda store: store.create(
                 admitted,
@@ -187,7 +205,7 @@ class JobService:
                 fingerprint=digest,
                 priority=priority,
                 version_floor=floor,
-                queue_limit=self._queue_limit,
+                limits=self._queue,
             )
         )
         self._quota.note(expected_bytes(job.request))
@@ -235,37 +253,37 @@ class JobService:
         )
         return jobs, "" if following is None else str(following)
 
-    async def watch(
-        self,
-        job_id: str,
-        *,
-        caller: Caller,
-        after_revision: int = 0,
-        replay: bool = False,  # noqa: ARG002
+    def watch(
+        self, job_id: str, *, caller: Caller, after_revision: int = 0, replay: bool = False
     ) -> AsyncIterator[Job]:
-        """Full snapshots with rising revision; ends after the terminal one.
-
-        A slow reader gets fewer of them, never old ones, and holds nobody up.
+        """Every snapshot of a job with rising revision, however late or slow the reader; ends with the job.
 
         Args:
             job_id: The job.
             caller: Who asks.
-            after_revision: Nothing up to this revision is sent again.
+            after_revision: Everything after this revision; 0 starts with the present snapshot.
             replay: With after_revision 0: start with the first snapshot that is kept.
 
         Raises:
             NotFoundError: There is none with this id that the caller may see.
         """
-        with self._desk.feed.subscribe(job_id) as subscription:
-            job = await self.get(job_id, caller=caller)
-            seen = min(after_revision, job.revision)
-            while True:
-                if job.revision > seen:
-                    yield job
-                    seen = job.revision
-                if job.state.terminal:
-                    return
-                job = await subscription.newest(after_revision=seen)
+        return watch_job(
+            self._desk, job_id, caller=caller, after_revision=after_revision, replay=replay
+        )
+
+    def watch_all(
+        self, *, caller: Caller, after_sequence: int | None = None
+    ) -> AsyncIterator[tuple[int, Job | None]]:
+        """Every change of every job the caller may see, in order, without end.
+
+        Args:
+            caller: Who asks.
+            after_sequence: Everything after this change that is kept; None only what happens from now on.
+
+        Yields:
+            First where the stream starts, without a job; then each change and the job as it was after it.
+        """
+        return watch_all(self._desk, caller=caller, after_sequence=after_sequence)
 
     async def cancel(self, job_id: str, *, caller: Caller) -> Job:
         """Ask a job to stop; one that has ended is returned as it is.
@@ -286,7 +304,7 @@ class JobService:
             NotFoundError: There is none with this id that the caller may see.
             UnsupportedError: It has not ended.
         """
-        await self._desk.ask(lambda store: store.delete(job_id, caller=caller))
+        await self._desk.change(lambda store: store.delete(job_id, caller=caller))
 
     async def engines(self) -> tuple[EngineStatus, ...]:
         """The engines and how their workers are."""
@@ -303,6 +321,18 @@ class JobService:
             for name, limits in self._limits.items()
         )
 
+    async def _in_admission(
+        self, request: GenerationRequest
+    ) -> tuple[GenerationRequest, PlannedGeometry, int]:
+        """What `Admission.admit` makes of a request, and the highest version of its shot on disk."""
+
+        def admit() -> tuple[GenerationRequest, PlannedGeometry, int]:
+            admitted, geometry = self._admission.admit(request)
+            folder = Path(admitted.output.directory)
+            return admitted, geometry, highest_version_in(folder, admitted.shot)
+
+        return await asyncio.get_running_loop().run_in_executor(self._admitting, admit)
+
     async def _recover(self, orphan: Claim) -> None:
         job_id = orphan.job.job_id
         take = await asyncio.to_thread(self._finish, orphan)
@@ -318,7 +348,7 @@ class JobService:
                 reason=Reason.ENGINE_NOT_FOUND,
                 metadata={"engine": engine},
             )
-            while claim := await self._desk.ask(partial(JobStore.claim, lane=engine)):
+            while claim := await self._desk.change(partial(JobStore.claim, lane=engine)):
                 await self._desk.change(
                     partial(JobStore.fail, job_id=claim.job.job_id, error=error)
                 )
@@ -339,6 +369,7 @@ class JobService:
 
     async def _close(self) -> None:
         await self._desk.close()
+        self._admitting.shutdown(wait=False)
         if self._lock is not None:
             self._lock.release()
             self._lock = None

@@ -1,88 +1,117 @@
-"""Durable jobs in one SQLite table.
+"""Durable jobs in SQLite: what can be done to them.
 
-Synchronous, for one thread at a time: `JobService` gives it a thread of its own. Every change is one
-transaction that is on disk when the method returns, and raises the job's revision. What a worker reports is
-accepted only from the holder of the lease, the boot that claimed the job.
+Synchronous, for one thread at a time: `sidecar.jobs.desk` gives it a thread of its own. Every change is one
+transaction that is on disk when the method returns, raises the job's revision and writes an event. Several calls
+may share one transaction, see `together`. What a worker reports is accepted only from the holder of the lease,
+the boot that claimed the job.
 """
 
 from __future__ import annotations
 
+import json
 import sqlite3
 import uuid
-from collections.abc import Collection
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from interchange.errors import (
     BridgeError,
-    ConflictError,
     ExhaustedError,
-    NotFoundError,
     Reason,
     UnavailableError,
     UnsupportedError,
 )
-from interchange.model.caller import Caller, Role
+from interchange.model.caller import Caller
 from interchange.model.engine import PlannedGeometry
 from interchange.model.job import Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
+from sidecar.filesystem import FileSystem
 from sidecar.jobs.clock import SYSTEM_CLOCK, Clock
-from sidecar.jobs.rows import Claim, claim_of, job_of
-from sidecar.jobs.schema import open_database, transaction, translated
+from sidecar.jobs.events import LOST_AT_MOST, Kind
+from sidecar.jobs.reader import JobReader
+from sidecar.jobs.retry import TRIES, RetryPolicy
+from sidecar.jobs.rows import Claim, Event
+from sidecar.jobs.schema import open_database, savepoint, transaction, translated
 from sidecar.jobs.states import check_transition
+from sidecar.jobs.turns import Turns
 from sidecar.jobs.work import TakeDraft
 from sidecar.serialise import dump
-
-MAX_ATTEMPTS = 3
-"""Times a job may kill its worker, the sidecar living on, before it is given up."""
 
 MAX_INTERRUPTIONS = 20
 """Times a job may be found in the middle of a sidecar that was killed, before it is taken for the cause."""
 
-# Progress is not fsynced, so a power cut may lose revisions that watchers have seen; jump past them.
-_REVISIONS_LOST_AT_MOST = 10_000
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How many jobs may wait.
+
+    Args:
+        total: Of everybody's.
+        share: Of one share's, so that a runaway program fills its own part only.
+    """
+
+    total: int = 4000
+    share: int = 2000
 
 
-class JobStore:
-    """The job table.
+class JobStore(JobReader):
+    """The job database.
 
     Args:
         path: Database file, on a local disk.
         owner: Names this boot of the sidecar; leases are its.
         clock: Wall time for the dates of jobs, monotonic time for waits.
+        retry: Which failures are worth another try.
+        filesystem: Where an older database is copied before it is brought forward.
     """
 
-    def __init__(self, path: Path, *, owner: str, clock: Clock = SYSTEM_CLOCK) -> None:
-        self._path = path
-        self._owner = owner
+    def __init__(
+        self,
+        path: Path,
+        *,
+        owner: str,
+        clock: Clock = SYSTEM_CLOCK,
+        retry: RetryPolicy | None = None,
+        filesystem: FileSystem | None = None,
+    ) -> None:
+        connection = open_database(path, filesystem=filesystem or FileSystem())
+        super().__init__(connection, path, owner=owner)
         self._clock = clock
-        self._connection = open_database(path)
+        self._retry = retry or RetryPolicy()
+        self._turns = Turns(connection, clock=clock, longest_wait_s=self._retry.longest_wait_s)
+        self._fresh: list[Event] = []
+        self._shared = False
 
     def close(self) -> None:
         """Close the database; the last one also folds the WAL back into it."""
         with translated(self._path):
             self._connection.close()
 
-    def find_request(self, request_id: str, *, fingerprint: str, caller: Caller) -> Job | None:
-        """The job an idempotency id of a caller's stands for, None where it is new.
+    @contextmanager
+    def together(self, *, durable: bool = True) -> Iterator[None]:
+        """Let the calls inside share one transaction, and one wait for the disk.
 
-        Raises:
-            ConflictError: The id stands for another request.
+        A call that fails inside is undone for itself. Where this ends with an error, nothing inside happened.
+
+        Args:
+            durable: Wait until it is on disk; else a power cut may take it back, a crash of ours not.
         """
-        with translated(self._path):
-            row = self._connection.execute(
-                "SELECT * FROM job WHERE owner = ? AND request_id = ?", (caller.name, request_id)
-            ).fetchone()
-        if row is None:
-            return None
-        if row["fingerprint"] != fingerprint:
-            raise ConflictError(
-                "This request id was used for another request. Send a new id with a changed request.",
-                reason=Reason.REQUEST_ID_REUSED,
-                metadata={"request_id": request_id, "job_id": row["job_id"]},
-            )
-        return job_of(row)
+        with self._transaction(durable=durable):
+            self._shared = True
+            try:
+                yield
+                self._check_shared()
+            finally:
+                self._shared = False
+
+    def take_events(self) -> tuple[Event, ...]:
+        """The changes since the last call, in order."""
+        events, self._fresh = tuple(self._fresh), []
+        return events
 
     def create(
         self,
@@ -94,7 +123,7 @@ class JobStore:
         fingerprint: str,
         priority: int,
         version_floor: int,
-        queue_limit: int,
+        limits: QueueLimits,
     ) -> Job:
         """Queue a job and reserve its file name; the same id with the same request is the same job.
 
@@ -106,7 +135,7 @@ class JobStore:
             fingerprint: Digest of the request as the caller sent it.
             priority: Higher runs first.
             version_floor: Highest version of the shot that is in the output folder already.
-            queue_limit: Most jobs that may wait.
+            limits: Most jobs that may wait.
 
         Raises:
             ConflictError: The id stands for another request.
@@ -117,111 +146,62 @@ class JobStore:
                 found = self.find_request(request_id, fingerprint=fingerprint, caller=caller)
                 if found is not None:
                     return found
-            (waiting,) = connection.execute(
-                "SELECT count(*) FROM job WHERE state = ?", (JobState.QUEUED,)
-            ).fetchone()
-            if waiting >= queue_limit:
-                raise ExhaustedError(
-                    f"{waiting} jobs wait already. Let some finish or cancel some, then try again.",
-                    reason=Reason.QUEUE_FULL,
-                    metadata={"queue_limit": str(queue_limit)},
-                )
+            self._check_room(caller, limits)
             (reserved,) = connection.execute(
                 "SELECT coalesce(max(version), 0) FROM job "
                 "WHERE output_folder = ? AND shot = ? COLLATE NOCASE AND version IS NOT NULL",
                 (request.output.directory, request.shot),
             ).fetchone()
+            job_id = uuid.uuid4().hex
+            self._rows.know(job_id, request, geometry)
             row = connection.execute(
                 """
-                INSERT INTO job (job_id, request_id, fingerprint, state, revision, priority, lane,
-                    attempts, request, geometry, progress, output_folder, shot, version, created,
-                    owner, share)
-                VALUES (?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?, ?, ?) RETURNING *
+                INSERT INTO job (job_id, owner, share, request_id, fingerprint, state, revision, priority,
+                    lane, attempts, request, geometry, progress, output_folder, shot, version, created)
+                VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?, 0, ?, ?, ?, ?, ?, ?, ?) RETURNING *
                 """,
                 (
-                    uuid.uuid4().hex, request_id or None, fingerprint, JobState.QUEUED, priority,
-                    request.engine, dump(request), dump(geometry), dump(Progress()),
-                    request.output.directory, request.shot, max(reserved, version_floor) + 1,
-                    self._clock.now().isoformat(), caller.name, caller.share,
+                    job_id, caller.name, caller.share, request_id or None, fingerprint,
+                    JobState.QUEUED, priority, request.engine, dump(request), dump(geometry),
+                    dump(Progress()), request.output.directory, request.shot,
+                    max(reserved, version_floor) + 1, self._clock.now().isoformat(),
                 ),
             ).fetchone()  # fmt: skip
-            return job_of(row)
-
-    def get(self, job_id: str, *, caller: Caller) -> Job:
-        """One job.
-
-        Raises:
-            NotFoundError: There is none with this id that the caller may see.
-        """
-        with translated(self._path):
-            return job_of(self._seen(job_id, caller))
-
-    def page(
-        self, *, states: Collection[JobState], caller: Caller, before: int | None, size: int
-    ) -> tuple[tuple[Job, ...], int | None]:
-        """Jobs, newest first.
-
-        Args:
-            states: Only these; empty for all.
-            caller: Only what this one may see.
-            before: Where the previous page ended, None for the first.
-            size: Most jobs to return.
-
-        Returns:
-            The jobs, and where the next page starts, None at the end.
-        """
-        wanted = tuple(states) or tuple(JobState)
-        owner = None if caller.role is Role.OPERATOR else caller.name
-        marks = ",".join("?" * len(wanted))
-        with translated(self._path):
-            rows = self._connection.execute(
-                f"SELECT * FROM job WHERE state IN ({marks}) AND (? IS NULL OR sequence < ?) "  # noqa: S608 - only marks
-                "AND (? IS NULL OR owner = ?) ORDER BY sequence DESC LIMIT ?",
-                (*wanted, before, before, owner, owner, size + 1),
-            ).fetchall()
-        following = rows[size - 1]["sequence"] if len(rows) > size else None
-        return tuple(job_of(row) for row in rows[:size]), following
-
-    def waiting_lanes(self) -> frozenset[str]:
-        """Engines for which jobs wait."""
-        with translated(self._path):
-            rows = self._connection.execute(
-                "SELECT DISTINCT lane FROM job WHERE state = ?", (JobState.QUEUED,)
-            ).fetchall()
-        return frozenset(row["lane"] for row in rows)
+            return self._noted(row, Kind.CHANGE)
 
     def claim(self, lane: str) -> Claim | None:
-        """Take the lease of the next job of an engine: highest priority, then oldest."""
+        """Take the lease of the next job of an engine; see `sidecar.jobs.turns`."""
         with self._transaction() as connection:
+            for job_id in tuple(self._turns.due(lane)):
+                self._change(job_id, not_before=None)
+                self._turns.forget(job_id)
+            sequence = self._turns.next(lane)
+            if sequence is None:
+                return None
             row = connection.execute(
                 """
                 UPDATE job SET state = ?, attempts = attempts + 1, lease_owner = ?,
                     revision = revision + 1, progress = ?, started = coalesce(started, ?)
-                WHERE sequence = (
-                    SELECT sequence FROM job WHERE lane = ? AND state = ?
-                    ORDER BY priority DESC, sequence LIMIT 1
-                ) RETURNING *
+                WHERE sequence = ? RETURNING *
                 """,
                 (
                     JobState.RUNNING, self._owner, dump(Progress()), self._clock.now().isoformat(),
-                    lane, JobState.QUEUED,
+                    sequence,
                 ),
             ).fetchone()  # fmt: skip
-        if row is None:
-            return None
-        return claim_of(row)
+            self._noted(row, Kind.CHANGE)
+            return self._rows.claim(row)
+
+    def wait_s(self, lane: str) -> float | None:
+        """Seconds of the monotonic clock until a job that was put back is ready, None where none waits."""
+        with translated(self._path):
+            return self._turns.wait_s(lane)
 
     def record_progress(self, job_id: str, progress: Progress) -> Job:
         """Note how far a leased job is. Survives a crash of ours, but is not worth an fsync."""
-        with translated(self._path):
-            self._connection.execute("PRAGMA synchronous=NORMAL")
-        try:
-            with self._transaction():
-                self._leased(job_id)
-                return self._change(job_id, progress=dump(progress))
-        finally:
-            with translated(self._path):
-                self._connection.execute("PRAGMA synchronous=FULL")
+        with self._transaction(durable=False):
+            self._leased(job_id)
+            return self._change(job_id, Kind.PROGRESS, progress=dump(progress))
 
     def record_draft(self, job_id: str, draft: TakeDraft | None) -> Job:
         """Note that a take is ready to be published, so that a crash from here on repeats nothing.
@@ -246,17 +226,30 @@ class JobStore:
                 self._leased(job_id), JobState.FAILED, error=dump(error), version=None
             )
 
+    def fail_or_retry(self, job_id: str, error: BridgeError) -> Job:
+        """Settle a leased job that failed: put it back where the rules give it another try, else end it.
+
+        One that was to be cancelled is cancelled rather than tried again.
+        """
+        with self._transaction():
+            row = self._leased(job_id)
+            failures: dict[str, int] = json.loads(row["failures"])
+            count = failures[error.reason] = failures.get(error.reason, 0) + 1
+            wait_s = self._retry.wait_s(error.reason, count)
+            if row["state"] == JobState.CANCELLING and error.reason in TRIES:
+                return self._move(row, JobState.CANCELLED, version=None)
+            if wait_s is None:
+                return self._move(row, JobState.FAILED, error=dump(error), version=None)
+            self._turns.hold(job_id, wait_s)
+            until = self._clock.now() + timedelta(seconds=wait_s)
+            return self._move(
+                row, JobState.QUEUED, failures=json.dumps(failures), not_before=until.isoformat()
+            )
+
     def stopped(self, job_id: str) -> Job:
         """End a leased job that was being cancelled; its file name is free again."""
         with self._transaction():
             return self._move(self._leased(job_id), JobState.CANCELLED, version=None)
-
-    def worker_died(self, job_id: str, error: BridgeError) -> Job:
-        """Settle a leased job whose worker died: queue it again, or give it up after three deaths."""
-        with self._transaction():
-            row = self._leased(job_id)
-            hopeless = row["attempts"] - row["interruptions"] >= MAX_ATTEMPTS
-            return self._after_death(row, error, hopeless=hopeless)
 
     def give_back(self, job_id: str) -> Job:
         """Return a leased job to the queue because the sidecar stops; the attempt does not count."""
@@ -280,10 +273,10 @@ class JobStore:
                 case JobState.RUNNING:
                     return self._move(row, JobState.CANCELLING)
                 case _:
-                    return job_of(row)
+                    return self._rows.job(row)
 
     def delete(self, job_id: str, *, caller: Caller) -> None:
-        """Forget a job that has ended.
+        """Forget a job that has ended, and its events.
 
         Raises:
             NotFoundError: There is none with this id that the caller may see.
@@ -297,16 +290,8 @@ class JobStore:
                     reason=Reason.JOB_STATE,
                     metadata={"job_id": job_id, "state": row["state"]},
                 )
+            self._events.forget(row["sequence"])
             connection.execute("DELETE FROM job WHERE job_id = ?", (job_id,))
-
-    def orphans(self) -> tuple[Claim, ...]:
-        """Jobs that another boot of the sidecar left in the middle."""
-        with translated(self._path):
-            rows = self._connection.execute(
-                "SELECT * FROM job WHERE state IN (?, ?) AND lease_owner IS NOT ? ORDER BY sequence",
-                (JobState.RUNNING, JobState.CANCELLING, self._owner),
-            ).fetchall()
-        return tuple(claim_of(row) for row in rows)
 
     def adopt(self, job_id: str, take: Take | None) -> Job:
         """Settle an orphan.
@@ -325,56 +310,66 @@ class JobStore:
                     interruptions = interruptions + 1
                 WHERE job_id = ? RETURNING *
                 """,
-                (self._owner, _REVISIONS_LOST_AT_MOST, job_id),
+                (self._owner, LOST_AT_MOST, job_id),
             ).fetchone()
+            self._events.skip_lost()
             if take is not None:
                 return self._move(row, JobState.SUCCEEDED, take=dump(take))
+            if row["state"] == JobState.CANCELLING:
+                return self._move(row, JobState.CANCELLED, version=None)
+            if row["interruptions"] < MAX_INTERRUPTIONS:
+                return self._move(row, JobState.QUEUED)
             error = UnavailableError(
                 f"The sidecar was killed {MAX_INTERRUPTIONS} times while it worked on this job. Its log says "
                 "more; try a shorter range, a smaller picture or another engine.",
                 reason=Reason.WORKER_DIED,
             )
-            return self._after_death(row, error, hopeless=row["interruptions"] >= MAX_INTERRUPTIONS)
-
-    def _after_death(self, row: sqlite3.Row, error: BridgeError, *, hopeless: bool) -> Job:
-        if row["state"] == JobState.CANCELLING:
-            return self._move(row, JobState.CANCELLED, version=None)
-        if hopeless:
             return self._move(row, JobState.FAILED, error=dump(error), version=None)
-        return self._move(row, JobState.QUEUED)
+
+    def _check_room(self, caller: Caller, limits: QueueLimits) -> None:
+        (waiting, theirs) = self._connection.execute(
+            "SELECT count(*), coalesce(sum(share = ?), 0) FROM job WHERE state = 'queued'",
+            (caller.share,),
+        ).fetchone()
+        if waiting >= limits.total:
+            raise ExhaustedError(
+                f"{waiting} jobs wait already. Let some finish or cancel some, then try again.",
+                reason=Reason.QUEUE_FULL,
+                metadata={"queue_limit": str(limits.total)},
+            )
+        if theirs >= limits.share:
+            raise ExhaustedError(
+                f"{theirs} jobs of yours wait already. Let some finish or cancel some, then try again.",
+                reason=Reason.QUEUE_FULL,
+                metadata={"share_limit": str(limits.share), "share": caller.share},
+            )
 
     def _move(self, row: sqlite3.Row, state: JobState, **columns: object) -> Job:
         check_transition(row["job_id"], present=JobState(row["state"]), following=state)
         columns |= {"state": state, "lease_owner": row["lease_owner"]}
         if state.terminal:
             columns |= {"ended": self._clock.now().isoformat(), "lease_owner": None, "draft": None}
+            columns |= {"not_before": None}
+            self._turns.forget(row["job_id"])
         elif state is JobState.QUEUED:
             columns |= {"lease_owner": None, "progress": dump(Progress())}
-        return self._change(row["job_id"], **columns)
+        job = self._change(row["job_id"], Kind.END if state.terminal else Kind.CHANGE, **columns)
+        if state.terminal:
+            self._events.thin()
+        return job
 
-    def _change(self, job_id: str, **columns: object) -> Job:
+    def _change(self, job_id: str, kind: Kind = Kind.CHANGE, **columns: object) -> Job:
         assignments = ", ".join(f"{name} = ?" for name in columns)
         row = self._connection.execute(
             f"UPDATE job SET {assignments}, revision = revision + 1 WHERE job_id = ? RETURNING *",  # noqa: S608 - our own names
             (*columns.values(), job_id),
         ).fetchone()
-        return job_of(row)
+        return self._noted(row, kind)
 
-    def _row(self, job_id: str) -> sqlite3.Row:
-        return self._seen(job_id, None)
-
-    def _seen(self, job_id: str, caller: Caller | None) -> sqlite3.Row:
-        row: sqlite3.Row | None = self._connection.execute(
-            "SELECT * FROM job WHERE job_id = ?", (job_id,)
-        ).fetchone()
-        # Somebody else's job and none at all look the same: ids tell nothing.
-        if row is None or not (caller is None or caller.may_touch(row["owner"])):
-            raise NotFoundError(
-                f"There is no job {job_id[:64]}. `ltxbridge jobs list` shows those there are.",
-                reason=Reason.JOB_NOT_FOUND,
-                metadata={"job_id": job_id[:64]},
-            )
-        return row
+    def _noted(self, row: sqlite3.Row, kind: Kind) -> Job:
+        job = self._rows.job(row)
+        self._fresh.append(Event(self._events.append(row, kind), job))
+        return job
 
     def _leased(self, job_id: str) -> sqlite3.Row:
         row = self._row(job_id)
@@ -386,5 +381,25 @@ class JobStore:
             )
         return row
 
-    def _transaction(self) -> AbstractContextManager[sqlite3.Connection]:
-        return transaction(self._connection, self._path)
+    @contextmanager
+    def _transaction(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        told = len(self._fresh)
+        try:
+            if self._shared:
+                self._check_shared()
+                with savepoint(self._connection, self._path) as connection:
+                    yield connection
+            else:
+                with transaction(self._connection, self._path, durable=durable) as connection:
+                    yield connection
+        except BaseException:
+            del self._fresh[told:]
+            raise
+
+    def _check_shared(self) -> None:
+        """A full disk may have rolled all of it back; nothing more may be added to what is gone."""
+        if not self._connection.in_transaction:
+            raise UnavailableError(
+                "The job database gave up a change halfway. Try again.",
+                reason=Reason.STORAGE_UNAVAILABLE,
+            )

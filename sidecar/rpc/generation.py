@@ -5,12 +5,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 
 from interchange.errors import UnavailableError
-from interchange.model.job import Job
 from ltxbridge import wire
 from ltxbridge.v1 import generation_service_pb2 as pb
 from ltxbridge.v1 import generation_service_pb2_grpc as pb_grpc
@@ -23,6 +22,8 @@ _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
 # Well below the 4 MiB a client takes in one message by default.
 _PAGE_BYTES = 3 * 1024 * 1024
+
+T = TypeVar("T")
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -88,6 +89,20 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         async for job in self._until_closing(snapshots):
             yield pb.WatchJobResponse(job=wire.job_to_proto(job))
 
+    async def WatchJobs(
+        self, request: pb.WatchJobsRequest, context: Context
+    ) -> AsyncIterator[pb.WatchJobsResponse]:
+        after = (
+            at_least(request.after_sequence, 0, at="after_sequence")
+            if request.HasField("after_sequence")
+            else None
+        )
+        changes = self._jobs.watch_all(caller=caller_of(context), after_sequence=after)
+        async for sequence, job in self._until_closing(changes):
+            yield pb.WatchJobsResponse(
+                sequence=sequence, job=None if job is None else wire.job_to_proto(job)
+            )
+
     async def CancelJob(
         self, request: pb.CancelJobRequest, context: Context
     ) -> pb.CancelJobResponse:
@@ -119,7 +134,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         ):
             yield chunk
 
-    async def _until_closing(self, snapshots: AsyncIterator[Job]) -> AsyncIterator[Job]:
+    async def _until_closing(self, snapshots: AsyncIterator[T]) -> AsyncIterator[T]:
         """Pass snapshots on until they end or the server is about to stop."""
         closing = asyncio.create_task(self._closing.wait())
         try:

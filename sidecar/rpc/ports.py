@@ -40,7 +40,13 @@ class Jobs(Protocol):
     def watch(
         self, job_id: str, *, caller: Caller, after_revision: int, replay: bool
     ) -> AsyncIterator[Job]:
-        """Yield snapshots with rising revision; the last one is terminal."""
+        """Yield every snapshot with rising revision; the last one is terminal."""
+        ...
+
+    def watch_all(
+        self, *, caller: Caller, after_sequence: int | None
+    ) -> AsyncIterator[tuple[int, Job | None]]:
+        """Yield where the stream starts, then every change of every job the caller may see."""
         ...
 
     async def cancel(self, job_id: str, *, caller: Caller) -> Job:

@@ -119,7 +119,7 @@ def test_watch_survives_a_restart_of_the_sidecar(short_dir):
             _eventually(lambda: len(seen) == 1)
             first.run(first.server.drain(asyncio.sleep(0), grace_s=1))
             again = FakeJobService()
-            again.jobs = jobs.jobs
+            again.jobs, again.changes = jobs.jobs, jobs.changes
             with running_server(short_dir, jobs=again, token="7" * 64) as second:
                 second.run(again.advance(job.job_id, state=JobState.SUCCEEDED))
                 watching.result(20)

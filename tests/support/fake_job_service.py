@@ -25,6 +25,7 @@ class FakeJobService:
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.jobs: dict[str, Job] = {}
+        self.changes: list[Job] = []
         self.failure = failure
         self.open_watches = 0
         self._changed = asyncio.Condition()
@@ -71,7 +72,7 @@ class FakeJobService:
             owner=caller.name,
         )
         if not validate_only:
-            self.jobs[job.job_id] = job
+            await self._keep(job)
         return job
 
     async def get(self, job_id: str, *, caller: Caller) -> Job:
@@ -98,19 +99,37 @@ class FakeJobService:
     ) -> AsyncIterator[Job]:
         self._enter(caller)
         assert type(replay) is bool
-        self._job(job_id, caller)
+        job = self._job(job_id, caller)
+        if not (after_revision or replay):
+            after_revision = job.revision - 1
         self.open_watches += 1
+        seen = 0
         try:
             while True:
-                job = self.jobs[job_id]
-                if job.revision > after_revision:
-                    after_revision = job.revision
-                    yield job
-                if job.state.terminal:
+                fresh, seen = self.changes[seen:], len(self.changes)
+                for job in fresh:
+                    if job.job_id == job_id and job.revision > after_revision:
+                        yield job
+                if self.jobs[job_id].state.terminal and seen == len(self.changes):
                     return
-                async with self._changed:
-                    if self.jobs[job_id].revision <= after_revision:
-                        await self._changed.wait()
+                await self._more_than(seen)
+        finally:
+            self.open_watches -= 1
+
+    async def watch_all(
+        self, *, caller: Caller, after_sequence: int | None
+    ) -> AsyncIterator[tuple[int, Job | None]]:
+        self._enter(caller)
+        seen = len(self.changes) if after_sequence is None else after_sequence
+        self.open_watches += 1
+        try:
+            yield seen, None
+            while True:
+                for job in self.changes[seen:]:
+                    seen += 1
+                    if caller.may_touch(job.owner):
+                        yield seen, job
+                await self._more_than(seen)
         finally:
             self.open_watches -= 1
 
@@ -134,9 +153,17 @@ class FakeJobService:
     async def advance(self, job_id: str, **changes: object) -> None:
         """Change a job and wake its watchers."""
         job = self.jobs[job_id]
-        self.jobs[job_id] = replace(job, **{"revision": job.revision + 1} | changes)
+        await self._keep(replace(job, **{"revision": job.revision + 1} | changes))
+
+    async def _keep(self, job: Job) -> None:
+        self.jobs[job.job_id] = job
+        self.changes.append(job)
         async with self._changed:
             self._changed.notify_all()
+
+    async def _more_than(self, seen: int) -> None:
+        async with self._changed:
+            await self._changed.wait_for(lambda: len(self.changes) > seen)
 
     def _enter(self, caller: Caller = LOCAL_CALLER) -> None:
         assert type(caller) is Caller

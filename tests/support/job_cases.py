@@ -17,6 +17,7 @@ from interchange.model.job import Job
 from interchange.model.request import OutputSpec
 from interchange.model.take import Take
 from interchange.timebase import TimeRange
+from sidecar.jobs.retry import RetryPolicy
 from sidecar.jobs.service import JobService
 from sidecar.worker.supervisor import WorkerSpec, WorkerTiming
 
@@ -82,6 +83,7 @@ def make_service(root: Path, *, stages: str = "open_stages", **changes) -> JobSe
                 stages=f"support.broken_engines:{stages}",
             ),
             "timing": TIMING,
+            "retry": RetryPolicy(first_s=0.05),
         }
         | changes
     )
@@ -93,7 +95,7 @@ class As:
     def __init__(self, service: JobService, caller: Caller = LOCAL_CALLER) -> None:
         self.service = service
         self.caller = caller
-        for name in ("create", "get", "list", "watch", "cancel", "delete"):
+        for name in ("create", "get", "list", "watch", "watch_all", "cancel", "delete"):
             setattr(self, name, partial(getattr(service, name), caller=caller))
 
     def __getattr__(self, name: str):

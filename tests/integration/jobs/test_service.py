@@ -38,6 +38,7 @@ from interchange.model.media import Raster
 from interchange.model.request import GenerateSpec, OutputSpec
 from interchange.timebase import FrameRate, TimeRange
 from sidecar.filesystem import FileSystem
+from sidecar.jobs.store import QueueLimits
 
 
 def in_service(root, scenario, **changes):
@@ -242,18 +243,22 @@ def test_a_watch_starts_with_the_present_rises_and_ends_with_the_terminal_snapsh
         late = [snapshot async for snapshot in service.watch(job.job_id)]
         rest = [s async for s in service.watch(job.job_id, after_revision=seen[2].revision)]
         none = [s async for s in service.watch(job.job_id, after_revision=seen[-1].revision)]
+        replayed = [s async for s in service.watch(job.job_id, replay=True)]
+        assert replayed[-len(seen) :] == seen
+        assert [s.revision for s in replayed] == list(range(1, len(replayed) + 1))
         beyond = [s async for s in service.watch(job.job_id, after_revision=10**12)]
         return job, seen, late, rest, none, beyond
 
     job, seen, late, rest, none, beyond = in_service(tmp_path, scenario)
     revisions = [snapshot.revision for snapshot in seen]
-    assert revisions == sorted(set(revisions))
+    assert revisions == list(range(revisions[0], revisions[-1] + 1)), "none is left out"
     assert revisions[0] >= job.revision
     assert [snapshot.state.terminal for snapshot in seen] == [False] * (len(seen) - 1) + [True]
     assert "generating" in {snapshot.progress.phase for snapshot in seen}
     fractions = [snapshot.progress.fraction for snapshot in seen]
     assert fractions == sorted(fractions)
-    assert late == rest == [seen[-1]]
+    assert late == [seen[-1]]
+    assert rest == seen[3:]
     assert none == beyond == []
 
 
@@ -280,8 +285,8 @@ def test_a_watcher_that_does_not_read_holds_nobody_up(tmp_path):
         return first, done, rest
 
     first, done, rest = in_service(tmp_path, scenario)
-    assert first.revision < done.revision
-    assert rest == [done]  # the latest only, not a backlog
+    assert [job.revision for job in rest] == list(range(first.revision + 1, done.revision + 1))
+    assert rest[-1] == done
 
 
 def test_watching_or_touching_an_unknown_job_says_so(tmp_path):
@@ -344,7 +349,7 @@ def test_a_full_queue_is_said(tmp_path):
         await service.cancel(blocker.job_id)
         return caught.value
 
-    assert in_service(tmp_path, scenario, queue_limit=1).reason is Reason.QUEUE_FULL
+    assert in_service(tmp_path, scenario, queue=QueueLimits(1, 1)).reason is Reason.QUEUE_FULL
 
 
 def test_a_state_folder_has_one_service(tmp_path):

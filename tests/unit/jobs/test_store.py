@@ -21,13 +21,16 @@ from interchange.errors import (
 )
 from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState, Progress
+from sidecar.filesystem import FileSystem
 from sidecar.jobs import schema
 from sidecar.jobs.clock import SYSTEM_CLOCK
-from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore
+from sidecar.jobs.retry import RetryPolicy
+from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore, QueueLimits
 from sidecar.jobs.work import TakeDraft
 from sidecar.serialise import dump, fingerprint
 
 REQUEST = example_request()
+AT_ONCE = RetryPolicy(first_s=0)
 
 
 DRAFT = TakeDraft("/out/.a.part", "/out/.b.part", "1" * 64, make_take())
@@ -40,7 +43,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def store(path):
-    store = JobStore(path, owner="boot-1")
+    store = JobStore(path, owner="boot-1", retry=AT_ONCE)
     yield store
     store.close()
 
@@ -55,7 +58,7 @@ def create(store, request=REQUEST, **changes):
             "fingerprint": fingerprint(request),
             "priority": 0,
             "version_floor": 0,
-            "queue_limit": 100,
+            "limits": QueueLimits(100, 100),
         }
         | changes,
     )
@@ -81,10 +84,10 @@ def test_a_job_lives_through_its_states_with_rising_revision(store):
 
 
 def test_what_is_stored_is_there_after_opening_again(path):
-    store = JobStore(path, owner="boot-1")
+    store = JobStore(path, owner="boot-1", retry=AT_ONCE)
     job = create(store, request_id="r", priority=3)
     store.close()
-    again = JobStore(path, owner="boot-2")
+    again = JobStore(path, owner="boot-2", retry=AT_ONCE)
     assert again.get(job.job_id, caller=LOCAL_CALLER) == job
     assert again.find_request("r", fingerprint=fingerprint(REQUEST), caller=LOCAL_CALLER) == job
     again.close()
@@ -134,11 +137,11 @@ def test_versions_count_files_and_other_jobs_and_come_back_from_failures(store):
 
 
 def test_a_full_queue_refuses(store):
-    create(store, queue_limit=1, request_id="r")
+    create(store, limits=QueueLimits(1, 1), request_id="r")
     with pytest.raises(ExhaustedError) as caught:
-        create(store, queue_limit=1)
+        create(store, limits=QueueLimits(1, 1))
     assert caught.value.reason is Reason.QUEUE_FULL
-    create(store, queue_limit=1, request_id="r")  # known already: no new place needed
+    create(store, limits=QueueLimits(1, 1), request_id="r")  # known already: no new place needed
 
 
 def test_pages_are_newest_first_and_complete(store):
@@ -186,37 +189,37 @@ def test_a_worker_that_dies_every_time_ends_after_three_attempts(store):
     for attempt in (1, 2, 3):
         claim = store.claim("animatic")
         assert claim.order.attempt == attempt
-        settled = store.worker_died(job.job_id, error)
+        settled = store.fail_or_retry(job.job_id, error)
     assert (settled.state, settled.error.reason) == (JobState.FAILED, Reason.WORKER_DIED)
 
 
 def test_a_sidecar_that_is_killed_does_not_poison_its_job(path):
     """Each time a new boot finds it; worker deaths in between are counted for themselves."""
-    store = JobStore(path, owner="boot-0")
+    store = JobStore(path, owner="boot-0", retry=AT_ONCE)
     job = create(store)
     died = UnavailableError("died", reason=Reason.WORKER_DIED)
     attempts = []
     for boot in range(1, MAX_INTERRUPTIONS):
         if boot in {3, 5}:
             store.claim("animatic")
-            assert store.worker_died(job.job_id, died).state is JobState.QUEUED
+            assert store.fail_or_retry(job.job_id, died).state is JobState.QUEUED
         attempts.append(store.claim("animatic").order.attempt)
         store.close()
-        store = JobStore(path, owner=f"boot-{boot}")
+        store = JobStore(path, owner=f"boot-{boot}", retry=AT_ONCE)
         assert store.adopt(job.job_id, None).state is JobState.QUEUED
     assert attempts == sorted(set(attempts)), "attempts name work files, so none may come twice"
     store.claim("animatic")
-    assert store.worker_died(job.job_id, died).state is JobState.FAILED
+    assert store.fail_or_retry(job.job_id, died).state is JobState.FAILED
     store.close()
 
 
 def test_a_job_in_the_middle_of_every_crash_is_given_up_at_last(path):
-    store = JobStore(path, owner="boot-0")
+    store = JobStore(path, owner="boot-0", retry=AT_ONCE)
     job = create(store)
     for boot in range(1, MAX_INTERRUPTIONS + 1):
         store.claim("animatic")
         store.close()
-        store = JobStore(path, owner=f"boot-{boot}")
+        store = JobStore(path, owner=f"boot-{boot}", retry=AT_ONCE)
         settled = store.adopt(job.job_id, None)
     assert (settled.state, settled.error.reason) == (JobState.FAILED, Reason.WORKER_DIED)
     store.close()
@@ -224,7 +227,7 @@ def test_a_job_in_the_middle_of_every_crash_is_given_up_at_last(path):
 
 def test_a_database_of_the_first_schema_is_brought_forward(path, monkeypatch):
     monkeypatch.setattr(schema, "_MIGRATIONS", schema._MIGRATIONS[:1])
-    connection = schema.open_database(path)
+    connection = schema.open_database(path, filesystem=FileSystem())
     connection.execute(
         "INSERT INTO job (job_id, fingerprint, state, revision, priority, lane, attempts, request, geometry,"
         " progress, output_folder, shot, created) VALUES ('j', 'f', 'running', 1, 0, 'animatic', 2, ?, ?,"
@@ -233,14 +236,17 @@ def test_a_database_of_the_first_schema_is_brought_forward(path, monkeypatch):
     )
     connection.close()
     monkeypatch.undo()
-    store = JobStore(path, owner="boot-1")
+    store = JobStore(path, owner="boot-1", retry=AT_ONCE)
     assert store.adopt("j", None).state is JobState.QUEUED
     store.close()
 
 
 def test_only_the_holder_of_the_lease_reports(path):
     """Two connections: what the one claimed, the other neither gets nor changes."""
-    one, two = JobStore(path, owner="boot-1"), JobStore(path, owner="boot-2")
+    one, two = (
+        JobStore(path, owner="boot-1", retry=AT_ONCE),
+        JobStore(path, owner="boot-2", retry=AT_ONCE),
+    )
     job = create(one)
     assert one.claim("animatic") is not None
     assert two.claim("animatic") is None
@@ -250,7 +256,7 @@ def test_only_the_holder_of_the_lease_reports(path):
         lambda: two.record_progress(job.job_id, Progress()),
         lambda: two.record_draft(job.job_id, DRAFT),
         lambda: two.give_back(job.job_id),
-        lambda: two.worker_died(job.job_id, UnavailableError("x")),
+        lambda: two.fail_or_retry(job.job_id, UnavailableError("x")),
     ):
         with pytest.raises(UnsupportedError, match="another run"):
             report()
@@ -279,7 +285,7 @@ def test_two_connections_that_create_and_claim_at_once_lose_and_double_nothing(p
 
 
 def test_orphans_are_settled_by_what_was_found(path):
-    old = JobStore(path, owner="boot-1")
+    old = JobStore(path, owner="boot-1", retry=AT_ONCE)
     published, half, cancelling, fresh = (create(old) for _ in range(4))
     for job in (published, half, cancelling):
         old.claim("animatic")
@@ -291,7 +297,7 @@ def test_orphans_are_settled_by_what_was_found(path):
         for job in (published, half, cancelling)
     }
     old.close()
-    new = JobStore(path, owner="boot-2")
+    new = JobStore(path, owner="boot-2", retry=AT_ONCE)
     assert [orphan.job.job_id for orphan in new.orphans()] == list(before)
     settled = {
         orphan.job.job_id: new.adopt(

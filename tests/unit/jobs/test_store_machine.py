@@ -15,11 +15,13 @@ from support.model_examples import example_geometry, example_request
 from interchange.errors import InternalError, Reason, UnavailableError
 from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState, Progress
-from sidecar.jobs.store import MAX_ATTEMPTS, MAX_INTERRUPTIONS, JobStore
+from sidecar.jobs.retry import TRIES, RetryPolicy
+from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore, QueueLimits
 from sidecar.serialise import fingerprint
 
 REQUEST = example_request()
 LANE = REQUEST.engine
+MAX_ATTEMPTS = TRIES[Reason.WORKER_DIED]
 
 
 class StoreLife(RuleBasedStateMachine):
@@ -43,7 +45,9 @@ class StoreLife(RuleBasedStateMachine):
 
     def _open(self) -> JobStore:
         self.boots += 1
-        return JobStore(self.folder / "jobs.sqlite3", owner=f"boot-{self.boots}")
+        return JobStore(
+            self.folder / "jobs.sqlite3", owner=f"boot-{self.boots}", retry=RetryPolicy(first_s=0)
+        )
 
     def _end(self, job_id: str, state: JobState) -> None:
         self.expected[job_id] = state
@@ -59,7 +63,7 @@ class StoreLife(RuleBasedStateMachine):
             fingerprint=fingerprint(REQUEST),
             priority=priority,
             version_floor=0,
-            queue_limit=1000,
+            limits=QueueLimits(),
         )
         if request_id in self.request_ids:
             assert job.job_id == self.request_ids[request_id]
@@ -107,7 +111,7 @@ class StoreLife(RuleBasedStateMachine):
                 self.store.fail(job_id, InternalError("x"))
                 self._end(job_id, JobState.FAILED)
             case "death":
-                self.store.worker_died(job_id, UnavailableError("x", reason=Reason.WORKER_DIED))
+                self.store.fail_or_retry(job_id, UnavailableError("x", reason=Reason.WORKER_DIED))
                 deaths = self.attempts[job_id] - self.interruptions[job_id]
                 self._after_death(job_id, cancelling, hopeless=deaths >= MAX_ATTEMPTS)
             case "back":
