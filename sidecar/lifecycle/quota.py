@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from interchange.errors import ExhaustedError, Reason
@@ -74,21 +74,24 @@ class Quota:
             self._used += extra_bytes
             self._noted_ever += extra_bytes
 
-    def recount(self, count: Callable[[], int]) -> int:
-        """Replace the total by a fresh count; slow, so for a thread of its own.
+    def mark(self) -> int:
+        """Where a count begins; for `settle`."""
+        with self._lock:
+            return self._noted_ever
+
+    def settle(self, counted_bytes: int, *, since: int) -> int:
+        """Replace the total by a fresh count.
 
         Args:
-            count: Counts the bytes that are used or promised.
+            counted_bytes: What was found to be used or promised.
+            since: The mark from before the count. What was accepted while it ran is added to it: too much until
+                the next one rather than too little.
 
         Returns:
-            The new total. What is accepted while it counts is added to it: too much until the next one rather
-            than too little.
+            The new total.
         """
         with self._lock:
-            before = self._noted_ever
-        counted = count()
-        with self._lock:
-            self._used = counted + self._noted_ever - before
+            self._used = counted_bytes + self._noted_ever - since
             return self._used
 
 

@@ -81,12 +81,16 @@ class WorkerSupervisor:
         engine: Engine name.
         spec: What runs in the worker.
         timing: How patient to be.
+
+    Attributes:
+        starts: Times a process was started; each after the first followed a death.
     """
 
     def __init__(self, engine: str, *, spec: WorkerSpec, timing: WorkerTiming) -> None:
         self._engine = engine
         self._spec = spec
         self._timing = timing
+        self.starts = 0
         self._process: _Process | None = None
         self._job_id: str | None = None
         self._stop = asyncio.Event()
@@ -151,6 +155,7 @@ class WorkerSupervisor:
         if self._process is None or self._process.gone:
             if self._process is not None:
                 await self._process.end()
+            self.starts += 1
             self._process = await _Process.start(self._engine, self._spec, self._timing)
         return self._process
 

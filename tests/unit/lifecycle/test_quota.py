@@ -48,22 +48,11 @@ def test_recount_replaces_what_was_noted_before_and_keeps_what_came_meanwhile(
 ):
     quota = Quota(1)
     quota.note(before)
-
-    def count() -> int:
-        quota.note(during)
-        return counted
-
-    assert quota.recount(count) == counted + during
+    mark = quota.mark()
+    quota.note(during)
+    assert quota.settle(counted, since=mark) == counted + during
     quota.note(after)
     assert quota.used_bytes == counted + during + after
-
-
-def test_a_failed_recount_leaves_the_total():
-    quota = Quota(1)
-    quota.note(7)
-    with pytest.raises(ZeroDivisionError):
-        quota.recount(lambda: 1 // 0)
-    assert quota.used_bytes == 7
 
 
 def test_jobs_count_what_they_have_made_and_what_they_are_promised(tmp_path):
