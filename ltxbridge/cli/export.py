@@ -22,6 +22,8 @@ from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.plates import engine_free, export_plates, plate_limits
 from ltxbridge.roundtrip.timeline import open_timeline
 from sidecar.filesystem import FileSystem
+from sidecar.readers.box import ReaderBox
+from sidecar.readers.process import ReaderProcess
 
 
 @click.command()
@@ -45,7 +47,10 @@ from sidecar.filesystem import FileSystem
     help="Frames on each side of the mark, where the media have them.",
 )
 @as_json
+@click.pass_obj
 def export(
+    reader: ReaderProcess,
+    /,
     timeline: Path,
     media_roots: tuple[Path, ...],
     path_maps: tuple[str, ...],
@@ -62,21 +67,24 @@ def export(
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
     folder = (out or timeline.parent / "plates").absolute()
     filesystem = FileSystem()
-    originals = Originals(policy_for(timeline, settings), filesystem=filesystem)
     limits = plate_limits(handles)
-    reading = engine_free(open_timeline(timeline).reading)
     options = PlanOptions(
         output_directory=str(folder),
         engine=limits.engine,
         codec=Codec(codec),
         handle_frames=handles,
     )
-    planned = plan_reading(
-        reading, facts_of=originals.facts_of, engines={limits.engine: limits}, options=options
-    )
-    plates, problems = export_plates(
-        planned, folder=folder, codec=Codec(codec), filesystem=filesystem
-    )
+    with ReaderBox(first=reader) as box:
+        originals = Originals(policy_for(timeline, settings), filesystem=filesystem, box=box)
+        planned = plan_reading(
+            engine_free(open_timeline(timeline, box=box).reading),
+            facts_of=originals.facts_of,
+            engines={limits.engine: limits},
+            options=options,
+        )
+        plates, problems = export_plates(
+            planned, folder=folder, codec=Codec(codec), filesystem=filesystem
+        )
     if as_json:
         click.echo(
             json.dumps(

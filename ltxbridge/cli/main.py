@@ -24,6 +24,8 @@ from interchange.errors import (
     StoppedError,
     UnavailableError,
 )
+from sidecar.readers.limits import ReaderLimits
+from sidecar.readers.process import PROGRAM, ReaderProcess
 
 _COMMANDS: Final = {
     "demo": "ltxbridge.cli.demo:demo",
@@ -34,9 +36,16 @@ _COMMANDS: Final = {
     "plan": "ltxbridge.cli.plan:plan",
     "process": "ltxbridge.cli.process:process",
     "serve": "ltxbridge.cli.serve:serve",
+    "support": "ltxbridge.cli.support:support",
     "verify": "ltxbridge.cli.verify:verify",
 }
 
+_READING: Final = {
+    "export": ("ReadTimeline", "ProbeMedia"),
+    "plan": ("ReadTimeline", "ProbeMedia"),
+    "verify": ("VerifyCredentials",),
+}
+"""Commands that do nothing before they have read a file, and the calls their reader prepares for."""
 
 ERROR_SCHEMA: Final = "ltxbridge.Error.1"
 """What `--json` prints where a command ends without a document of its own."""
@@ -52,7 +61,19 @@ class ExitCode(IntEnum):
 
 
 class _LazyGroup(click.Group):
-    """Imports a subcommand's module only when it is run, so that `plan` does not pay for gRPC."""
+    """Imports a subcommand's module only when it is run, so that `plan` does not pay for gRPC.
+
+    The reader that such commands need loads meanwhile, in its own process; they get it as the context's object.
+    """
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        calls = _READING.get(args[0]) if args else None
+        if calls is not None:
+            ctx.obj = ReaderProcess(PROGRAM, limits=ReaderLimits(), warm=calls)
+            ctx.call_on_close(ctx.obj.end)
+        return super().resolve_command(ctx, args)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
         return sorted(_COMMANDS)

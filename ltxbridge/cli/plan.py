@@ -22,6 +22,8 @@ from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.timeline import open_timeline, plan_timeline
 from sidecar.filesystem import FileSystem
 from sidecar.pipelines.registry import engine_limits
+from sidecar.readers.box import ReaderBox
+from sidecar.readers.process import ReaderProcess
 
 
 @click.command()
@@ -29,7 +31,10 @@ from sidecar.pipelines.registry import engine_limits
 @place_options
 @take_options
 @as_json
+@click.pass_obj
 def plan(
+    reader: ReaderProcess,
+    /,
     timeline: Path,
     media_roots: tuple[Path, ...],
     path_maps: tuple[str, ...],
@@ -42,12 +47,14 @@ def plan(
     Ends with 1 where a mark cannot be met.
     """
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
-    made = plan_timeline(
-        open_timeline(timeline),
-        originals=Originals(policy_for(timeline, settings), filesystem=FileSystem()),
-        engines=engine_limits(),
-        options=TakeChoices(**choices).plan_options(timeline, settings),
-    )
+    with ReaderBox(first=reader) as box:
+        made = plan_timeline(
+            open_timeline(timeline, box=box),
+            originals=Originals(policy_for(timeline, settings), filesystem=FileSystem(), box=box),
+            engines=engine_limits(),
+            options=TakeChoices(**choices).plan_options(timeline, settings),
+            box=box,
+        )
     if as_json:
         click.echo(json.dumps(plan_document(made), indent=2))
     else:

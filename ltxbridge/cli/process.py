@@ -31,6 +31,7 @@ from ltxbridge.roundtrip.process import Delivery, Desk, process_timeline
 from sidecar.filesystem import FileSystem
 from sidecar.launch import sidecar_for
 from sidecar.pipelines.registry import engine_limits
+from sidecar.readers.box import ReaderBox
 from sidecar.settings import Settings
 
 SCHEMA = "ltxbridge.Delivery.1"
@@ -108,13 +109,14 @@ def process_all(
     with (
         sidecar_for(unmapped, extra_roots=sorted(roots)) as endpoint,
         BridgeClient(endpoint) as client,
+        ReaderBox() as box,
     ):
         for path in timelines:
             try:
                 with _display(quiet=quiet) as observer:
                     result = process_timeline(
                         path,
-                        desk=_desk(path, settings, choices, filesystem),
+                        desk=_desk(path, settings, choices, filesystem, box),
                         client=client,
                         folder=choices.folder_for(path),
                         observer=observer,
@@ -145,13 +147,20 @@ def delivery_lines(delivery: Delivery) -> Iterator[str]:
     yield f"{count} of {len(delivery.report.requests)} delivered; {state}."
 
 
-def _desk(timeline: Path, settings: Settings, choices: TakeChoices, filesystem: FileSystem) -> Desk:
+def _desk(
+    timeline: Path,
+    settings: Settings,
+    choices: TakeChoices,
+    filesystem: FileSystem,
+    box: ReaderBox,
+) -> Desk:
     return Desk(
-        originals=Originals(policy_for(timeline, settings), filesystem=filesystem),
+        originals=Originals(policy_for(timeline, settings), filesystem=filesystem, box=box),
         engines=engine_limits(),
         options=choices.plan_options(timeline, settings),
         mappings=settings.path_maps,
         filesystem=filesystem,
+        box=box,
         identity_folder=settings.state_dir,
         product_version=version("ltxbridge"),
     )

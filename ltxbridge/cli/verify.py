@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from ltxbridge.cli.options import as_json
-from sidecar.credentials.verify import verify_file
+from sidecar.readers.box import ReaderBox
+from sidecar.readers.process import ReaderProcess
 from sidecar.settings import load_settings
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @as_json
-def verify(file: Path, as_json: bool) -> None:
+@click.pass_obj
+def verify(reader: ReaderProcess, /, file: Path, as_json: bool) -> None:
     """Check that FILE is what was signed. Nothing is fetched; ends with 2 where it is not."""
-    report = verify_file(file, identity_folder=load_settings().state_dir)
+    with ReaderBox(first=reader) as box:
+        report = box.verify_credentials(
+            Path(os.path.realpath(file)), identity_folder=load_settings().state_dir.resolve()
+        )
     if as_json:
         document = {"schema": "ltxbridge.Verification.1", **asdict(report)}
         click.echo(json.dumps(document, indent=2, default=str))

@@ -27,7 +27,7 @@ from ltxbridge.roundtrip.making import Outcome
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.timeline import Timeline
 from sidecar.credentials.identity import STATEMENT
-from sidecar.credentials.verify import verify_file
+from sidecar.readers.box import ReaderBox
 
 
 def delivery_report(
@@ -38,12 +38,13 @@ def delivery_report(
     *,
     originals: Originals,
     identity_folder: Path,
+    box: ReaderBox,
     product_version: str,
     created: datetime,
 ) -> DeliveryReport:
     """Gather what happened. Reads takes and originals back from disk; changes nothing."""
     requests = [
-        _request_report(outcome, originals=originals, identity_folder=identity_folder)
+        _request_report(outcome, originals=originals, identity_folder=identity_folder, box=box)
         for outcome in outcomes
     ]
     requests += [_refusal_report(problem) for problem in plan.problems]
@@ -69,7 +70,7 @@ _GATE_CHECKS = (
 
 
 def _request_report(
-    outcome: Outcome, *, originals: Originals, identity_folder: Path
+    outcome: Outcome, *, originals: Originals, identity_folder: Path, box: ReaderBox
 ) -> RequestReport:
     planned = outcome.planned
     request, segment = planned.request, planned.segment
@@ -90,9 +91,11 @@ def _request_report(
         take=take,
         error=outcome.error,
         notes=planned.notes if take is None else _unique((*planned.notes, *take.notes)),
-        credentials=None if take is None else _credentials(take, identity_folder=identity_folder),
-        before=stills_before(segment, request.record_range, facts_of=originals.facts_of),
-        after=() if take is None else stills_after(segment, take),
+        credentials=None
+        if take is None
+        else _credentials(take, identity_folder=identity_folder, box=box),
+        before=stills_before(segment, request.record_range, facts_of=originals.facts_of, box=box),
+        after=() if take is None else stills_after(segment, take, box=box),
         elapsed=job.ended - job.started
         if job is not None and job.ended is not None and job.started is not None
         else None,
@@ -146,9 +149,9 @@ def _changes(patch: Patch) -> tuple[str, ...]:
     return raised + patch.notes
 
 
-def _credentials(take: Take, *, identity_folder: Path) -> CredentialState:
+def _credentials(take: Take, *, identity_folder: Path, box: ReaderBox) -> CredentialState:
     try:
-        report = verify_file(Path(take.path), identity_folder=identity_folder)
+        report = box.verify_credentials(Path(take.path), identity_folder=identity_folder)
     except BridgeError as error:
         return CredentialState(valid=False, summary=error.message)
     return CredentialState(valid=True, summary=report.summary)

@@ -13,14 +13,18 @@ from interchange.model.take import Take
 from interchange.plan.sources import sampling
 from interchange.timebase import TimeRange, format_timecode
 from ltxbridge.report.values import Still, StillRole
-from sidecar.media.stills import encode_png, read_picture
+from sidecar.readers.box import ReaderBox
 
 _STILLS = 5
 _WIDTH_PX = 320
 
 
 def stills_before(
-    segment: Segment, record_range: TimeRange, *, facts_of: Callable[[MediaLink], MediaFacts]
+    segment: Segment,
+    record_range: TimeRange,
+    *,
+    facts_of: Callable[[MediaLink], MediaFacts],
+    box: ReaderBox,
 ) -> tuple[Still, ...]:
     """What the clips around the mark show over a range of record frames; empty where nothing does."""
     clips = [
@@ -29,12 +33,12 @@ def stills_before(
     stills = []
     for frame in _spread(record_range):
         clip = next((clip for clip in clips if frame in clip.record_range), None)
-        png = _original_png(clip, frame, facts_of=facts_of) if clip is not None else b""
+        png = _original_png(clip, frame, facts_of=facts_of, box=box) if clip is not None else b""
         stills.append(Still(png, _label(segment, frame), StillRole.ORIGINAL))
     return tuple(stills)
 
 
-def stills_after(segment: Segment, take: Take) -> tuple[Still, ...]:
+def stills_after(segment: Segment, take: Take, *, box: ReaderBox) -> tuple[Still, ...]:
     """The take's own frames, with one from the middle of each handle it has."""
     covered, file_range = take.record_range, take.file_range
     frames = list(_spread(covered))
@@ -44,7 +48,7 @@ def stills_after(segment: Segment, take: Take) -> tuple[Still, ...]:
         frames.append((covered.end + file_range.end) // 2)
     return tuple(
         Still(
-            _png(Path(take.path), frame - file_range.start),
+            _png(Path(take.path), frame - file_range.start, box=box),
             _label(segment, frame),
             StillRole.TAKE if frame in covered else StillRole.HANDLE,
         )
@@ -61,7 +65,11 @@ def _spread(record_range: TimeRange) -> list[int]:
 
 
 def _original_png(
-    clip: ClipUse, record_frame: int, *, facts_of: Callable[[MediaLink], MediaFacts]
+    clip: ClipUse,
+    record_frame: int,
+    *,
+    facts_of: Callable[[MediaLink], MediaFacts],
+    box: ReaderBox,
 ) -> bytes:
     if clip.media is None or clip.obstacle is not None:
         return b""
@@ -71,12 +79,12 @@ def _original_png(
         return b""
     position, step = sampling(clip, facts.frame_rate)
     index = math.floor(position + (record_frame - clip.record_range.start) * step)
-    return _png(Path(facts.path), min(max(index, 0), facts.frame_count - 1))
+    return _png(Path(facts.path), min(max(index, 0), facts.frame_count - 1), box=box)
 
 
-def _png(path: Path, frame_index: int) -> bytes:
+def _png(path: Path, frame_index: int, *, box: ReaderBox) -> bytes:
     try:
-        return encode_png(read_picture(path, frame_index), max_width_px=_WIDTH_PX)
+        return box.still_png(path, frame_index, max_width_px=_WIDTH_PX)
     except BridgeError:
         # A picture for people; what is wrong with the media is said where it is used.
         return b""

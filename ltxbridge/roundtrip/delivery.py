@@ -17,6 +17,7 @@ from ltxbridge.roundtrip.making import Outcome
 from ltxbridge.roundtrip.timeline import Timeline, apply_and_verify, placement
 from sidecar.filesystem import FileSystem
 from sidecar.media.paths import PathMapping
+from sidecar.readers.box import ReaderBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +40,7 @@ def deliver_timeline(
     folder: Path,
     mappings: Sequence[PathMapping],
     filesystem: FileSystem,
+    box: ReaderBox,
 ) -> DeliveredTimeline | None:
     """Put the takes into the document, check it, and write it; None where there is no take.
 
@@ -57,7 +59,7 @@ def deliver_timeline(
     ]
     if not placements:
         return None
-    patch = apply_and_verify(timeline, placements)
+    patch = apply_and_verify(timeline, placements, box=box)
     filesystem.make_folder(folder)
     destination = _destination(timeline, patch.data, folder)
     if not destination.exists():

@@ -10,7 +10,7 @@ from interchange.model.segment import MediaLink
 from ltxbridge.report.values import OriginalFacts
 from sidecar.filesystem import FileSystem
 from sidecar.media.paths import PathPolicy
-from sidecar.media.probe import probe_media
+from sidecar.readers.box import ReaderBox
 
 
 class Originals:
@@ -19,11 +19,13 @@ class Originals:
     Args:
         policy: Allowed roots and path mappings.
         filesystem: For the digests.
+        box: Opens the media.
     """
 
-    def __init__(self, policy: PathPolicy, *, filesystem: FileSystem) -> None:
+    def __init__(self, policy: PathPolicy, *, filesystem: FileSystem, box: ReaderBox) -> None:
         self._policy = policy
         self._filesystem = filesystem
+        self._box = box
         self._facts: dict[str, MediaFacts] = {}
         self._digests: dict[str, str] = {}
 
@@ -37,7 +39,7 @@ class Originals:
             InvalidInputError: It is damaged.
         """
         if link.url not in self._facts:
-            self._facts[link.url] = probe_media(self._policy.source(link.url))
+            self._facts[link.url] = self._box.probe_media(self._policy.source(link.url))
         return self._facts[link.url]
 
     def path_of(self, path_text: str) -> str:

@@ -18,6 +18,7 @@ from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.timeline import Timeline, open_timeline, plan_timeline
 from sidecar.filesystem import FileSystem
 from sidecar.media.paths import PathMapping
+from sidecar.readers.box import ReaderBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Desk:
         options: How to plan where the mark does not say.
         mappings: Path mappings, to write links the editor's machine understands.
         filesystem: The facade all writing goes through.
+        box: Opens timelines, media and takes.
         identity_folder: This installation's signing identity, to tell its own takes.
         product_version: For the report.
     """
@@ -61,6 +63,7 @@ class Desk:
     options: PlanOptions
     mappings: Sequence[PathMapping]
     filesystem: FileSystem
+    box: ReaderBox
     identity_folder: Path
     product_version: str
 
@@ -117,9 +120,13 @@ def read_and_plan(path: Path, *, desk: Desk) -> Planned:
     Raises:
         BridgeError: The document cannot be read.
     """
-    timeline = open_timeline(path)
+    timeline = open_timeline(path, box=desk.box)
     plan = plan_timeline(
-        timeline, originals=desk.originals, engines=desk.engines, options=desk.options
+        timeline,
+        originals=desk.originals,
+        engines=desk.engines,
+        options=desk.options,
+        box=desk.box,
     )
     return Planned(timeline, plan)
 
@@ -170,6 +177,7 @@ def deliver(
         folder=folder,
         mappings=desk.mappings,
         filesystem=desk.filesystem,
+        box=desk.box,
     )
     report = delivery_report(
         planned.timeline,
@@ -178,6 +186,7 @@ def deliver(
         delivered,
         originals=desk.originals,
         identity_folder=desk.identity_folder,
+        box=desk.box,
         product_version=desk.product_version,
         created=datetime.now(UTC),
     )

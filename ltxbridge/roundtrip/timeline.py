@@ -16,6 +16,7 @@ from interchange.model.take import Placement, Take
 from interchange.plan import Plan, PlannedTake, PlanOptions, place_of, plan_reading
 from ltxbridge.roundtrip.originals import Originals
 from sidecar.media.delivery import refuse_unfit
+from sidecar.readers.box import ReaderBox
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Timeline:
     reading: Reading
 
 
-def open_timeline(path: Path) -> Timeline:
-    """Read a timeline.
+def open_timeline(path: Path, *, box: ReaderBox) -> Timeline:
+    """Read a timeline; its bytes are loaded here, and parsed in the box.
 
     Raises:
         NotFoundError: It is not there.
@@ -47,7 +48,7 @@ def open_timeline(path: Path) -> Timeline:
     """
     form = format_for(path)
     raw = form.load(path)
-    return Timeline(path, form, raw, hashlib.sha256(raw).hexdigest(), form.read(raw))
+    return Timeline(path, form, raw, hashlib.sha256(raw).hexdigest(), box.read_timeline(path, raw))
 
 
 def plan_timeline(
@@ -56,6 +57,7 @@ def plan_timeline(
     originals: Originals,
     engines: Mapping[str, EngineLimits],
     options: PlanOptions,
+    box: ReaderBox,
 ) -> Plan:
     """Plan every mark, and make sure that every take can be written and placed on the timeline.
 
@@ -75,7 +77,7 @@ def plan_timeline(
         placement(planned, provisional_take(planned), url=_provisional_url(planned))
         for planned in plan.takes
     ]
-    refused = _unplaceable(timeline, provisional)
+    refused = box.refused_takes(timeline.path, timeline.raw, provisional)
     if not refused:
         return plan
     return Plan(
@@ -96,16 +98,16 @@ def placement(planned: PlannedTake, take: Take, *, url: str) -> Placement:
     )
 
 
-def apply_and_verify(timeline: Timeline, placements: Sequence[Placement]) -> Patch:
-    """Patch the document and let the gate check it.
+def apply_and_verify(
+    timeline: Timeline, placements: Sequence[Placement], *, box: ReaderBox
+) -> Patch:
+    """Patch the document and let the gate check it, in the box that parsed it.
 
     Raises:
         UnsupportedError: A take cannot be placed.
         InvalidInputError: `DELIVERY_UNFAITHFUL`: the patch would change more than was asked for.
     """
-    patch = timeline.form.apply(timeline.raw, placements)
-    timeline.form.verify(timeline.raw, patch, placements)
-    return patch
+    return box.place_takes(timeline.path, timeline.raw, placements)
 
 
 def provisional_take(planned: PlannedTake) -> Take:
@@ -134,34 +136,6 @@ def provisional_take(planned: PlannedTake) -> Take:
 
 def _provisional_url(planned: PlannedTake) -> str:
     return (Path(planned.request.output.directory) / f"{planned.request.shot}.mov").as_uri()
-
-
-def _unplaceable(timeline: Timeline, placements: Sequence[Placement]) -> dict[int, BridgeError]:
-    """Which placements cannot be, by index.
-
-    Tried all at once, and halved where that fails: a document is patched and checked once for each that is
-    refused, and a few times more, not once for each there is.
-    """
-    accepted: list[Placement] = []
-    refused: dict[int, BridgeError] = {}
-
-    def sort(indices: range) -> None:
-        candidates = [placements[index] for index in indices]
-        try:
-            apply_and_verify(timeline, [*accepted, *candidates])
-        except BridgeError as error:
-            if len(indices) == 1:
-                refused[indices[0]] = error
-                return
-            half = len(indices) // 2
-            sort(indices[:half])
-            sort(indices[half:])
-        else:
-            accepted.extend(candidates)
-
-    if placements:
-        sort(range(len(placements)))
-    return refused
 
 
 def _without_unwritable(plan: Plan) -> Plan:

@@ -12,13 +12,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from interchange.errors import NotFoundError, Reason
 from interchange.model.engine import EngineLimits
 from sidecar.pipelines.animatic.limits import LIMITS as ANIMATIC_LIMITS
-from sidecar.pipelines.base import Engine
 from sidecar.pipelines.identity.limits import LIMITS as IDENTITY_LIMITS
+
+if TYPE_CHECKING:  # it loads numpy, which `plan` has no use for
+    from sidecar.pipelines.base import Engine
 
 logger = logging.getLogger(__name__)
 

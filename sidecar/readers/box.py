@@ -59,15 +59,20 @@ class ReaderBox:
     Args:
         limits: What one call may use.
         program: The command line of the reader, without its arguments.
+        first: A reader that was started already, as `ltxbridge plan` does before it imports this module.
     """
 
     def __init__(
-        self, limits: ReaderLimits | None = None, *, program: Sequence[str] = PROGRAM
+        self,
+        limits: ReaderLimits | None = None,
+        *,
+        program: Sequence[str] = PROGRAM,
+        first: ReaderProcess | None = None,
     ) -> None:
         self._limits = limits or ReaderLimits()
         self._program = tuple(program)
         self._turn = threading.Lock()
-        self._process: ReaderProcess | None = None
+        self._process = first
 
     def __enter__(self) -> Self:
         return self
@@ -79,16 +84,6 @@ class ReaderBox:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def start(self, *warm: type[Call]) -> None:
-        """Start the reader now, so that it loads its libraries while the caller does something else.
-
-        Args:
-            warm: Calls whose libraries are loaded at once; others load theirs when they come.
-        """
-        with self._turn:
-            if self._process is None:
-                self._process = self._started(warm)
 
     def close(self) -> None:
         """End the reader. The next call would start another."""
@@ -214,7 +209,7 @@ class ReaderBox:
         """Ask, in a fresh process where there is none, and once more where an old one crashed."""
         if self._process is None or not self._process.alive:
             self._discard()
-            self._process = self._started((call,))
+            self._process = self._started(call)
         process = self._process
         was_used = process.used
         try:
@@ -224,7 +219,7 @@ class ReaderBox:
             if not was_used:
                 raise
             # What the file before did to its memory is not this file's fault.
-            self._process = self._started((call,))
+            self._process = self._started(call)
             return self._process.exchange(message, wall_s=limits.wall_s)
         finally:
             if self._process is not None and not self._process.alive:
@@ -246,10 +241,8 @@ class ReaderBox:
             raise LimitError("more memory than a reader may use")
         raise _tame(refusal)
 
-    def _started(self, warm: Sequence[type[Call]]) -> ReaderProcess:
-        return ReaderProcess(
-            self._program, limits=self._limits, warm=[call.__name__ for call in warm]
-        )
+    def _started(self, call: type[Call]) -> ReaderProcess:
+        return ReaderProcess(self._program, limits=self._limits, warm=(call.__name__,))
 
     def _discard(self) -> None:
         if self._process is not None:

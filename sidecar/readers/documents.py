@@ -61,22 +61,29 @@ def place_takes(call: PlaceTakes, document: bytes) -> tuple[Changes, bytes]:
 
 
 def refused_takes(call: RefusedTakes, document: bytes) -> tuple[Refusals, bytes]:
-    """Which placements cannot be.
+    """Which placements cannot be."""
+    refused = refusals(_form(call.name), document, call.placements)
+    return Refusals(tuple(RefusedTake(index, error) for index, error in refused.items())), b""
+
+
+def refusals(
+    form: TimelineFormat, document: bytes, placements: Sequence[Placement]
+) -> dict[int, BridgeError]:
+    """Which placements cannot be, by index.
 
     Tried all at once, and halved where that fails: a document is patched and checked once for each that is
     refused, and a few times more, not once for each there is.
     """
-    form = _form(call.name)
     accepted: list[Placement] = []
-    refused: list[RefusedTake] = []
+    refused: dict[int, BridgeError] = {}
 
     def sort(indices: range) -> None:
-        candidates = [call.placements[index] for index in indices]
+        candidates = [placements[index] for index in indices]
         try:
             _applied(form, document, [*accepted, *candidates])
         except BridgeError as error:
             if len(indices) == 1:
-                refused.append(RefusedTake(indices[0], error))
+                refused[indices[0]] = error
                 return
             half = len(indices) // 2
             sort(indices[:half])
@@ -84,9 +91,9 @@ def refused_takes(call: RefusedTakes, document: bytes) -> tuple[Refusals, bytes]
         else:
             accepted.extend(candidates)
 
-    if call.placements:
-        sort(range(len(call.placements)))
-    return Refusals(tuple(refused)), b""
+    if placements:
+        sort(range(len(placements)))
+    return refused
 
 
 def _form(name: str) -> TimelineFormat:

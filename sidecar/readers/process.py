@@ -43,7 +43,7 @@ class ReaderProcess:
     Args:
         program: Its command line, without arguments.
         limits: Its limits.
-        warm: Names of calls to prepare for.
+        warm: Names of calls whose libraries it loads at once; others load theirs when they come.
 
     Raises:
         UnavailableError: It cannot be started (WORKER_DIED).

@@ -13,6 +13,7 @@ from interchange.model.segment import MediaLink
 from interchange.timebase import FrameRate, TimeRange
 from ltxbridge.roundtrip.contact_sheet import stills_before
 from sidecar.media.probe import probe_media
+from sidecar.readers.box import ReaderBox
 
 RATE = FrameRate(25)
 
@@ -36,9 +37,13 @@ def test_stills_before_show_the_frames_on_the_timeline(
         "A", start=100, length=5, speed=speed, source_offset=offset,
         media=MediaLink(movie.as_uri(), "a.mov", Fraction(0), None),
     )  # fmt: skip
-    stills = stills_before(
-        segment("LTX: retake", used), TimeRange(100, 105, RATE), facts_of=lambda _link: facts
-    )
+    with ReaderBox() as box:
+        stills = stills_before(
+            segment("LTX: retake", used),
+            TimeRange(100, 105, RATE),
+            facts_of=lambda _link: facts,
+            box=box,
+        )
 
     pictures = [cv2.imdecode(np.frombuffer(s.png, np.uint8), cv2.IMREAD_COLOR) for s in stills]
     assert [read_number(p.astype(np.float32) / 255)[1] for p in pictures] == shown

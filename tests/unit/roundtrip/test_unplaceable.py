@@ -1,14 +1,11 @@
 """Which takes have no place on a timeline is found without trying each by itself."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from interchange.errors import Reason, UnsupportedError
-from ltxbridge.roundtrip import timeline as roundtrip
-from ltxbridge.roundtrip.timeline import Timeline
+from sidecar.readers.documents import refusals
 
 
 class Form:
@@ -28,8 +25,7 @@ class Form:
 
 
 def refused(form: Form, count: int) -> set[int]:
-    document = Timeline(Path("cut.fcpxml"), form, b"", "", None)
-    return set(roundtrip._unplaceable(document, list(range(count))))
+    return set(refusals(form, b"", list(range(count))))
 
 
 @given(st.sets(st.integers(0, 39)))
