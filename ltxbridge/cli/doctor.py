@@ -30,19 +30,27 @@ def doctor(
 ) -> int:
     """Examine this installation. Starts nothing; ends with 1 where something must be mended."""
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
-    findings = run_checks(
-        Subject(
-            state_dir=settings.state_dir,
-            runtime_dir=settings.runtime_dir,
-            output_dir=out.absolute(),
-            media_roots=settings.media_roots,
-            path_maps=tuple((item.prefix, item.replacement) for item in settings.path_maps),
-            list_engines=lambda: _engines(settings),
-            describe_identity=lambda: _identity(settings),
-        )
-    )
+    findings = run_checks(subject_of(settings, out=out))
     click.echo(render_json(findings) if as_json else render_text(findings), nl=False)
     return 1 if worst(findings) is CheckState.FAIL else 0
+
+
+def subject_of(settings: Settings, *, out: Path) -> Subject:
+    """The installation with these settings.
+
+    Args:
+        settings: This machine's.
+        out: Folder deliveries would go to.
+    """
+    return Subject(
+        state_dir=settings.state_dir,
+        runtime_dir=settings.runtime_dir,
+        output_dir=out.absolute(),
+        media_roots=settings.media_roots,
+        path_maps=tuple((item.prefix, item.replacement) for item in settings.path_maps),
+        list_engines=lambda: _engines(settings),
+        describe_identity=lambda: _identity(settings),
+    )
 
 
 def _engines(settings: Settings) -> Sequence[EngineStatus]:
