@@ -1,29 +1,50 @@
-"""What is ready to be taken in, asked for again and again by the watcher."""
+"""What is ready to be taken in, asked for again and again by the watcher.
+
+Nothing here changes the folder. All that may hang on a dead share happens in a thread that can be left behind.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from interchange.errors import BridgeError
 from ltxbridge.hotfolder.layout import HotFolder
+from ltxbridge.hotfolder.names import printable
+from ltxbridge.hotfolder.opening import held_by_another
+from ltxbridge.hotfolder.own_thread import OwnThread
+from ltxbridge.hotfolder.readiness import Readiness, Verdict, Waits, signature_of
+from ltxbridge.hotfolder.sightings import LIMITS, Limits, Listing, look, look_again
+
+_LOG = logging.getLogger(__name__)
+Result = TypeVar("Result")
+
+_PROBES_A_POLL = 64
+"""More are left to the next poll, so that a thousand damaged files do not hold up the whole ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
     """A timeline in `in/` that is whole and at rest, and so are the media it needs from beside it.
 
+    A delivery of ours that somebody dropped arrives like any other: its bytes tell, not its name, and the
+    ledger knows their digest.
+
     Args:
         relative: Its place inside `in/`.
         path: The document, or the folder of a bundle.
         signature: Changes when the document or one of those media does.
+        media: Those media, inside `in/`.
     """
 
     relative: PurePosixPath
     path: Path
     signature: str
+    media: tuple[PurePosixPath, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +98,11 @@ class Intake:
         patience_s: How long something that fails its probe, or is locked, may stay unchanged before it is
             refused, in seconds.
         most: The most that one `poll` hands out; the rest comes with the next.
+        answer_s: How long the disk may take for a scan, in seconds.
+        probing_s: How long all probes of one poll may take before the disk counts as gone, in seconds.
+        limits: How much of `in/` is looked at.
+        listed: Lists `in/`; raises `OSError`.
+        held: Why a file cannot be opened now; empty where it can be.
     """
 
     def __init__(
@@ -88,8 +114,25 @@ class Intake:
         probe: Probe,
         patience_s: float = 600,
         most: int = 16,
+        answer_s: float = 30,
+        probing_s: float = 300,
+        limits: Limits = LIMITS,
+        listed: Callable[..., Listing] = look,
+        held: Callable[[Path], str] = held_by_another,
     ) -> None:
         self._hot = hot
+        self._clock = clock
+        self._most = most
+        self._answer_s = answer_s
+        self._probing_s = probing_s
+        self._limits = limits
+        self._listed = listed
+        self._readiness = Readiness(
+            Waits(settle_s, patience_s=patience_s), _Examiner(hot.incoming, probe, held)
+        )
+        self._thread = OwnThread(f"scan {printable(hot.root.name)}")
+        self._identity: str | None = None
+        self._mentioned: frozenset[str] = frozenset()
 
     def poll(self) -> tuple[Arrival | Refusal, ...]:
         """Scan once and hand out what is ready, the longest waiting first.
@@ -99,7 +142,11 @@ class Intake:
         Raises:
             UnavailableError: The folder does not answer, or is not the one it was (STORAGE_UNAVAILABLE).
         """
-        return ()
+        listing, began, ended = self._answered(self._scan, self._answer_s)
+        self._mention(listing)
+        self._readiness.observe(listing, began=began, ended=ended)
+        verdicts = self._answered(self._judge, self._probing_s)
+        return tuple(self._handed_out(verdict) for verdict in verdicts)
 
     def still(self, arrival: Arrival) -> bool:
         """Whether an arrival is what it was when it was handed out; asked just before the claim.
@@ -107,4 +154,88 @@ class Intake:
         Raises:
             UnavailableError: The folder does not answer (STORAGE_UNAVAILABLE).
         """
-        return True
+        paths = [str(relative) for relative in (arrival.relative, *arrival.media)]
+
+        def look_at_all() -> bool:
+            self._check_folder()
+            stamps = []
+            for path in paths:
+                stamp = look_again(self._hot.incoming, path, limits=self._limits)
+                if stamp is None:
+                    return False
+                stamps.append((path, stamp))
+            return signature_of(tuple(stamps)) == arrival.signature
+
+        return self._answered(look_at_all, self._answer_s)
+
+    def _scan(self) -> tuple[Listing, float, float]:
+        began = self._clock()
+        self._check_folder()
+        listing = self._listed(self._hot.incoming, limits=self._limits)
+        return listing, began, self._clock()
+
+    def _check_folder(self) -> None:
+        """Tell a hot folder from the empty mount point it leaves behind, and from another disk's."""
+        identity = self._hot.identity()
+        if self._identity is None:
+            self._identity = identity
+        if identity != self._identity:
+            raise self._hot.unavailable("another disk is mounted there")
+        if os.lstat(self._hot.incoming).st_dev != os.lstat(self._hot.state).st_dev:
+            raise self._hot.unavailable("in/ is no longer on the volume of the rest")
+
+    def _judge(self) -> list[Verdict]:
+        verdicts: list[Verdict] = []
+        for relative in self._readiness.due(_PROBES_A_POLL):
+            if len(verdicts) == self._most:
+                break
+            verdict = self._readiness.judge(relative)
+            if verdict is not None:
+                verdicts.append(verdict)
+        return verdicts
+
+    def _handed_out(self, verdict: Verdict) -> Arrival | Refusal:
+        relative = PurePosixPath(verdict.relative)
+        path = self._hot.incoming / verdict.relative
+        if verdict.error is not None:
+            return Refusal(relative, path, verdict.error)
+        media = tuple(PurePosixPath(beside) for beside, _ in verdict.stamps[1:])
+        return Arrival(relative, path, verdict.signature, media)
+
+    def _answered(self, work: Callable[[], Result], timeout_s: float) -> Result:
+        try:
+            return self._thread.call(
+                work,
+                timeout_s=timeout_s,
+                overdue=lambda: self._hot.unavailable("its disk does not answer"),
+            )
+        except BridgeError:  # some are OSErrors too
+            raise
+        except OSError as error:
+            raise self._hot.unavailable(error.strerror or str(error)) from error
+
+    def _mention(self, listing: Listing) -> None:
+        """Say once what is passed over, and again only if it was gone in between."""
+        for relative, remark in listing.remarks.items():
+            if relative not in self._mentioned:
+                name = printable(f"in/{relative}")
+                _LOG.warning("%s is passed over: %s.", name, remark)
+        self._mentioned = frozenset(listing.remarks)
+
+
+@dataclass(frozen=True, slots=True)
+class _Examiner:
+    """The probe, by paths relative to `in/`."""
+
+    incoming: Path
+    probe: Probe
+    held_by: Callable[[Path], str]
+
+    def held(self, relative: str) -> str:
+        return self.held_by(self.incoming / relative)
+
+    def document(self, relative: str) -> frozenset[str]:
+        return self.probe.document(self.incoming / relative)
+
+    def media(self, relative: str) -> None:
+        self.probe.media(self.incoming / relative)
