@@ -176,11 +176,12 @@ class Lane:
             except NotFoundError:
                 _LOG.info("job %s: its finished take is gone; making it again", claim.job.job_id)
                 self._draft = None
-        if claim.job.job_id in self._cancelled:
-            raise StoppedError("Stopped before it began.")
         await asyncio.to_thread(self._check_start, claim)
-        draft = self._draft = await self._run_worker(claim)
         job_id = claim.job.job_id
+        # Nothing is awaited between this and the worker's taking the job up, so that no cancel falls between.
+        if job_id in self._cancelled:
+            raise StoppedError("Stopped before it began.")
+        draft = self._draft = await self._run_worker(claim)
         await self._desk.settle(lambda store: store.record_draft(job_id, draft))
         with suppress(BridgeError):  # progress is not worth a failure
             await self._desk.note(lambda store: store.record_progress(job_id, _PUBLISHING))
