@@ -191,4 +191,4 @@ class ReaderProcess:
                 self._words.append(chunk[-_LAST_WORDS_BYTES:])
                 while len(self._words) > 4:
                     self._words.popleft()
-                _LOG.info("%s", chunk.decode(errors="replace").rstrip())
+                _LOG.debug("%s", chunk.decode(errors="replace").rstrip())

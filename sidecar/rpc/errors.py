@@ -7,6 +7,7 @@ call, and once.
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Any, NoReturn, TypeAlias
@@ -26,6 +27,7 @@ _LOG = logging.getLogger(__name__)
 _TRAILER_BYTES = 6 * 1024
 _CLIP_CHARACTERS = (4000, 2000, 1000, 500, 250, 120, 60)
 _METADATA_KEYS = 16
+_JOB_NAME = re.compile(r"jobs/([0-9a-f]{32})")
 
 Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"
 
@@ -72,6 +74,12 @@ class ErrorInterceptor(grpc.aio.ServerInterceptor):
         method = handler_call_details.method
         if handler is None or not method.startswith("/ltxbridge."):
             return handler
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                _guarded_unary(handler.stream_unary, method),
+                request_deserializer=handler.request_deserializer,
+                response_serializer=handler.response_serializer,
+            )
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
                 _guarded_stream(handler.unary_stream, method),
@@ -100,12 +108,15 @@ def _guarded_stream(behaviour: Any, method: str) -> Any:
     async def guarded(
         request: Any, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[Any]:
-        try:
-            async with aclosing(behaviour(request, context)) as responses:
-                async for response in responses:
-                    yield response
-        except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak
-            await abort(context, _presentable(error, method))
+        # A stream is about one job, where it is about any.
+        job = _JOB_NAME.fullmatch(getattr(request, "name", ""))
+        with log_context(job_id=job[1] if job else ""):
+            try:
+                async with aclosing(behaviour(request, context)) as responses:
+                    async for response in responses:
+                        yield response
+            except Exception as error:  # noqa: BLE001 - the boundary: nothing may leak
+                await abort(context, _presentable(error, method))
 
     return guarded
 

@@ -11,7 +11,6 @@ import logging
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Any, BinaryIO, NoReturn
 
 from interchange.errors import BridgeError, ExhaustedError, InternalError, Reason
 from interchange.model.job import Progress
+from sidecar.logs import configure_child_logging
 from sidecar.worker.messages import (
     Advanced,
     Failed,
@@ -39,9 +39,7 @@ _LOG = logging.getLogger(__name__)
 def main() -> NoReturn:
     """Serve jobs until the server closes the pipe."""
     commands, replies = _take_over_pipes()
-    logging.basicConfig(
-        stream=sys.stderr, level=logging.INFO, format="%(levelname)s %(name)s: %(message)s"
-    )
+    configure_child_logging()
     # Ctrl-C in a terminal reaches the whole group; the server decides what becomes of the job.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     hello = read_to_worker(commands.readline())

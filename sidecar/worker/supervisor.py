@@ -14,6 +14,7 @@ from pathlib import Path
 from interchange.errors import InternalError, Reason, StoppedError, UnavailableError
 from interchange.model.job import EngineState, Progress
 from sidecar.jobs.work import TakeDraft, WorkOrder
+from sidecar.logs import log_line_of_child
 from sidecar.worker.messages import (
     LONGEST_LINE_BYTES,
     Advanced,
@@ -288,9 +289,8 @@ class _Process:
             *lines, rest = (rest + chunk).split(b"\n")
             rest = rest[-_LOG_CHUNK_BYTES:]
             for line in lines:
-                self._log.info("%s", line.decode(errors="replace").rstrip())
-        if rest:
-            self._log.info("%s", rest.decode(errors="replace").rstrip())
+                log_line_of_child(line, self._log)
+        log_line_of_child(rest, self._log)
 
     async def _watch_pulse(self) -> None:
         # Counts our own ticks, not the clock: while this process or the machine sleeps, nobody is late.

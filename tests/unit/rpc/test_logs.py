@@ -1,9 +1,16 @@
 import json
 import logging
+from pathlib import Path
 
 import pytest
 
-from sidecar.logs import configure_logging, log_context
+from interchange.errors import NotFoundError
+from sidecar.logs import (
+    configure_child_logging,
+    configure_logging,
+    log_context,
+    log_line_of_child,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +45,62 @@ def test_line_breaks_in_a_message_forge_no_second_line(capsys):
     assert len(capsys.readouterr().err.splitlines()) == 1
 
 
-def test_json_keeps_the_traceback_in_its_one_line(capsys):
-    configure_logging(level="info", style="json", folder=None)
+WORDS = "/" + "secret"  # not as it stands in a source line of a traceback
+
+
+def _fail(log):
     try:
-        raise ValueError("inner")  # noqa: TRY301 - what is logged
-    except ValueError:
-        logging.getLogger("x").exception("failed")
+        try:
+            raise ValueError(f"{WORDS}/inner")  # noqa: TRY301 - what is logged
+        except ValueError as error:
+            raise NotFoundError(f"{WORDS}/outer") from error
+    except NotFoundError:
+        log.exception("failed")
+
+
+def test_json_keeps_the_traceback_in_its_one_line(capsys):
+    configure_logging(level="debug", style="json", folder=None)
+    _fail(logging.getLogger("sidecar.x"))
     [line] = capsys.readouterr().err.splitlines()
-    assert "ValueError: inner" in json.loads(line)["traceback"]
+    assert "ValueError: /secret/inner" in json.loads(line)["traceback"]
+
+
+@pytest.mark.parametrize("style", ["human", "json"])
+def test_above_debug_no_error_says_its_words_and_no_path_is_named(capsys, style):
+    configure_logging(level="info", style=style, folder=None)
+    log = logging.getLogger("sidecar.x")
+    _fail(log)
+    log.warning("failed: %s", NotFoundError("/secret/a"))
+    log.warning("failed: %s", OSError(2, "x", "/secret/b"))
+    log.info("at %s", Path("/secret/c"))
+    logging.getLogger("asyncio").error("never retrieved\nfuture: /secret/d")
+    text = capsys.readouterr().err
+    assert "secret" not in text
+    for kept in ("test_logs.py", "ValueError", "FILE_NOT_FOUND", "FileNotFoundError", "<path>"):
+        assert kept in text
+
+
+def test_a_child_s_own_lines_keep_their_level_and_what_libraries_print_is_debug(capsys, caplog):
+    configure_child_logging()
+    _fail(logging.getLogger("sidecar.x"))
+    line = capsys.readouterr().err.encode()
+    log = logging.getLogger("sidecar.parent")
+    with caplog.at_level(logging.DEBUG):
+        log.addHandler(caplog.handler)
+        try:
+            for text in (
+                line,
+                b"[mov] /secret/x.mov: bad\n",
+                b'{"level": "LOUD"}',
+                b"[]",
+                b"\xff",
+                b"",
+            ):
+                log_line_of_child(text, log)
+        finally:
+            log.removeHandler(caplog.handler)
+    assert [record.levelname for record in caplog.records[-5:]] == ["ERROR", *["DEBUG"] * 4]
+    assert "NotFoundError (FILE_NOT_FOUND)" in caplog.records[-5].getMessage()
 
 
 def test_lower_levels_are_left_out(capsys):
