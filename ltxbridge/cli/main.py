@@ -33,11 +33,13 @@ _COMMANDS: Final = {
     "export": "ltxbridge.cli.export:export",
     "gc": "ltxbridge.cli.gc:gc",
     "jobs": "ltxbridge.cli.jobs:jobs",
+    "pki": "ltxbridge.cli.pki:pki",
     "plan": "ltxbridge.cli.plan:plan",
     "process": "ltxbridge.cli.process:process",
     "serve": "ltxbridge.cli.serve:serve",
     "support": "ltxbridge.cli.support:support",
     "verify": "ltxbridge.cli.verify:verify",
+    "watch": "ltxbridge.cli.watch:watch",
 }
 
 _READING: Final = {

@@ -79,13 +79,18 @@ def place_options(command: Callable[P, R]) -> Callable[P, R]:
 
 
 def take_options(command: Callable[P, R]) -> Callable[P, R]:
-    """`--engine`, `--out`, `--codec`, `--handles`, `--generated-handles`, `--no-slate`."""
+    """`--out`, and the options of `making_options`."""
+    out = click.option(
+        "--out", type=FOLDER, help="Folder of the delivery; default: `out` beside the timeline."
+    )
+    return making_options(out(command))
+
+
+def making_options(command: Callable[P, R]) -> Callable[P, R]:
+    """`--engine`, `--codec`, `--handles`, `--generated-handles`, `--no-slate`."""
     return _stack(
         command,
         click.option("--engine", help="Engine where the mark names none."),
-        click.option(
-            "--out", type=FOLDER, help="Folder of the delivery; default: `out` beside the timeline."
-        ),
         click.option(
             "--codec",
             type=click.Choice([codec.value for codec in Codec]),

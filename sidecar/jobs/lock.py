@@ -1,4 +1,4 @@
-"""One sidecar per state folder, held by the operating system, so that a crash releases it."""
+"""One process per folder, held by the operating system, so that a crash releases it."""
 
 from __future__ import annotations
 
@@ -12,18 +12,25 @@ from interchange.errors import ConflictError, NotAllowedError, Reason
 class FolderLock:
     """Holds a folder for this process until `release`.
 
+    Args:
+        folder: What is held.
+        name: The lock file in it.
+        holder: What holds it, in messages.
+
     Raises:
         ConflictError: Another process holds it.
         NotAllowedError: The lock file cannot be opened.
     """
 
-    def __init__(self, folder: Path) -> None:
-        path = folder / "sidecar.lock"
+    def __init__(
+        self, folder: Path, *, name: str = "sidecar.lock", holder: str = "sidecar"
+    ) -> None:
+        path = folder / name
         try:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise NotAllowedError(
-                f"{path} cannot be opened: {error.strerror}. Choose a state folder that is yours.",
+                f"{path} cannot be opened: {error.strerror}. Choose a folder that is yours.",
                 reason=Reason.OUTPUT_NOT_WRITABLE,
                 metadata={"path": str(path)},
             ) from error
@@ -32,8 +39,7 @@ class FolderLock:
         except OSError as error:
             os.close(self._descriptor)
             raise ConflictError(
-                f"Another sidecar works with {folder}. Stop it, or give this one a state folder of "
-                "its own.",
+                f"Another {holder} works with {folder}. Stop it, or give this one a folder of its own.",
                 reason=Reason.ALREADY_RUNNING,
                 metadata={"path": str(folder)},
             ) from error

@@ -16,7 +16,14 @@ from pathlib import Path
 from typing import Self
 from urllib.parse import unquote, urlsplit
 
-from interchange.errors import InvalidInputError, NotAllowedError, NotFoundError, Reason
+from interchange.errors import (
+    BridgeError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    Reason,
+)
+from interchange.model.caller import Caller
 from sidecar.media.beside import Neighbours
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:")  # two letters at least: `C:` is a drive
@@ -95,6 +102,10 @@ class PathPolicy:
         outputs = roots if output_roots is None else output_roots
         self._output_roots = tuple(root.resolve() for root in outputs)
         self._neighbours = None if beside is None else Neighbours(beside.absolute())
+
+    def seen_by(self, _caller: Caller) -> Self:
+        """The same for everybody; who may name paths at all is decided in front of it."""
+        return self
 
     def source(self, path_text: str) -> Path:
         """The media file a document names.
@@ -202,6 +213,15 @@ def _media_file(path: Path) -> Path:
             metadata={"path": str(path)},
         )
     return path
+
+
+def file_name(path_text: str) -> str:
+    """The last part of a path as a document writes it; empty where it is no path of any machine."""
+    try:
+        plain = _local_text(path_text)
+    except BridgeError:
+        return ""
+    return _slashed(plain).rstrip("/").rpartition("/")[2]
 
 
 def _local_text(path_text: str) -> str:
