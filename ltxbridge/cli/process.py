@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,6 +25,7 @@ from ltxbridge.cli.options import (
 )
 from ltxbridge.cli.progress import JobDisplay
 from ltxbridge.client import BridgeClient
+from ltxbridge.notice import Notice, Notifier
 from ltxbridge.report import RequestState
 from ltxbridge.roundtrip.making import JobObserver
 from ltxbridge.roundtrip.originals import Originals
@@ -35,6 +37,9 @@ from sidecar.readers.box import ReaderBox
 from sidecar.settings import Settings
 
 SCHEMA = "ltxbridge.Delivery.1"
+
+# Nobody walks away from less.
+_WORTH_A_NOTICE_S = 10.0
 
 
 @click.command()
@@ -57,6 +62,7 @@ def process(
     """
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
     results: list[tuple[Path, Delivery | BridgeError]] = []
+    began = time.monotonic()
     lost: UnavailableError | NotAuthenticatedError | None = None
     try:
         # Keeps what was delivered before the sidecar was lost.
@@ -64,6 +70,8 @@ def process(
     except (UnavailableError, NotAuthenticatedError) as error:
         lost = error
         results += [(path, error) for path in timelines[len(results) :]]
+    if time.monotonic() - began > _WORTH_A_NOTICE_S:
+        Notifier(settings.notify_command, settings.notify_desktop).tell(notice_of(results))
     if as_json:
         click.echo(json.dumps([_document(path, result) for path, result in results], indent=2))
     failed = [(path, result) for path, result in results if isinstance(result, BridgeError)]
@@ -75,6 +83,27 @@ def process(
     if failed:
         return 2
     return 0 if all(isinstance(r, Delivery) and r.complete for _, r in results) else 1
+
+
+def notice_of(results: Sequence[tuple[Path, Delivery | BridgeError]]) -> Notice:
+    """What a person who walked away is told."""
+    requests = [
+        r for _, result in results if isinstance(result, Delivery) for r in result.report.requests
+    ]
+    delivered = sum(request.take is not None for request in requests)
+    complete = all(isinstance(result, Delivery) and result.complete for _, result in results)
+    paths = [
+        Path(result.timeline.facts.path) if result.timeline else result.html
+        for _, result in results
+        if isinstance(result, Delivery)
+    ]
+    names = ", ".join(path.name for path, _ in results)
+    return Notice(
+        title="ltxbridge: delivered" if complete else "ltxbridge: look at the report",
+        text=f"{delivered} of {len(requests)} takes delivered for {names}.",
+        path=paths[-1] if paths else None,
+        complete=complete,
+    )
 
 
 def process_all(
