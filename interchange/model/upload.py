@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
+
+CHUNK_BYTES = 1024 * 1024
+"""Most bytes in one chunk, either way."""
+
+SPOOL = "spool"
+"""Stands in a request for the sidecar's own folder for the caller's takes."""
+
+UPLOAD_NAME = re.compile(r"uploads/([0-9a-f]{32})")
+"""Stands in a request for the path of a file that was sent; so strict that none can act as a path itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,3 +41,8 @@ class Upload:
     complete: bool
     expires: datetime
     modified_ns: int
+
+    @property
+    def name(self) -> str:
+        """`uploads/{id}`: how requests speak of it."""
+        return f"uploads/{self.upload_id}"

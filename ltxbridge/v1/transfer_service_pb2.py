@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ltxbridge/v1/transfer_service.proto\x12\x0cltxbridge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xbe\x01\n\x06Upload\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x17\n\x0f\x63ommitted_bytes\x18\x05 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x06 \x01(\x08\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmodified_ns\x18\x08 \x01(\x03\"L\n\x13\x43reateUploadRequest\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"<\n\x14\x43reateUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Upload\" \n\x10GetUploadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x11GetUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Upload\"G\n\x12WriteUploadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\";\n\x13WriteUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Upload\"#\n\x13\x44\x65leteUploadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteUploadResponse\"\xa8\x01\n\x0fReadTakeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x04part\x18\x02 \x01(\x0e\x32\".ltxbridge.v1.ReadTakeRequest.Part\x12\x14\n\x0coffset_bytes\x18\x03 \x01(\x03\"?\n\x04Part\x12\x14\n\x10PART_UNSPECIFIED\x10\x00\x12\x0e\n\nPART_MEDIA\x10\x01\x12\x11\n\rPART_MANIFEST\x10\x02\"[\n\x10ReadTakeResponse\x12\x14\n\x0coffset_bytes\x18\x01 \x01(\x03\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\x0c\x32\xb0\x03\n\x0fTransferService\x12U\n\x0c\x43reateUpload\x12!.ltxbridge.v1.CreateUploadRequest\x1a\".ltxbridge.v1.CreateUploadResponse\x12L\n\tGetUpload\x12\x1e.ltxbridge.v1.GetUploadRequest\x1a\x1f.ltxbridge.v1.GetUploadResponse\x12T\n\x0bWriteUpload\x12 .ltxbridge.v1.WriteUploadRequest\x1a!.ltxbridge.v1.WriteUploadResponse(\x01\x12U\n\x0c\x44\x65leteUpload\x12!.ltxbridge.v1.DeleteUploadRequest\x1a\".ltxbridge.v1.DeleteUploadResponse\x12K\n\x08ReadTake\x12\x1d.ltxbridge.v1.ReadTakeRequest\x1a\x1e.ltxbridge.v1.ReadTakeResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#ltxbridge/v1/transfer_service.proto\x12\x0cltxbridge.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xcd\x01\n\x06Upload\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x11\n\tfile_name\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x03\x12\x0e\n\x06sha256\x18\x04 \x01(\t\x12\x17\n\x0f\x63ommitted_bytes\x18\x05 \x01(\x03\x12\x10\n\x08\x63omplete\x18\x06 \x01(\x08\x12/\n\x0b\x65xpire_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0bmodified_ns\x18\x08 \x01(\x03\x12\r\n\x05owner\x18\t \x01(\t\"L\n\x13\x43reateUploadRequest\x12\x11\n\tfile_name\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"<\n\x14\x43reateUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Upload\" \n\x10GetUploadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x11GetUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Upload\"G\n\x12WriteUploadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x14\n\x0coffset_bytes\x18\x02 \x01(\x03\x12\r\n\x05\x63hunk\x18\x03 \x01(\x0c\";\n\x13WriteUploadResponse\x12$\n\x06upload\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Upload\"#\n\x13\x44\x65leteUploadRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14\x44\x65leteUploadResponse\"\xa8\x01\n\x0fReadTakeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x04part\x18\x02 \x01(\x0e\x32\".ltxbridge.v1.ReadTakeRequest.Part\x12\x14\n\x0coffset_bytes\x18\x03 \x01(\x03\"?\n\x04Part\x12\x14\n\x10PART_UNSPECIFIED\x10\x00\x12\x0e\n\nPART_MEDIA\x10\x01\x12\x11\n\rPART_MANIFEST\x10\x02\"[\n\x10ReadTakeResponse\x12\x14\n\x0coffset_bytes\x18\x01 \x01(\x03\x12\x12\n\nsize_bytes\x18\x02 \x01(\x03\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\r\n\x05\x63hunk\x18\x04 \x01(\x0c\x32\xb0\x03\n\x0fTransferService\x12U\n\x0c\x43reateUpload\x12!.ltxbridge.v1.CreateUploadRequest\x1a\".ltxbridge.v1.CreateUploadResponse\x12L\n\tGetUpload\x12\x1e.ltxbridge.v1.GetUploadRequest\x1a\x1f.ltxbridge.v1.GetUploadResponse\x12T\n\x0bWriteUpload\x12 .ltxbridge.v1.WriteUploadRequest\x1a!.ltxbridge.v1.WriteUploadResponse(\x01\x12U\n\x0c\x44\x65leteUpload\x12!.ltxbridge.v1.DeleteUploadRequest\x1a\".ltxbridge.v1.DeleteUploadResponse\x12K\n\x08ReadTake\x12\x1d.ltxbridge.v1.ReadTakeRequest\x1a\x1e.ltxbridge.v1.ReadTakeResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,29 +33,29 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ltxbridge.v1.transfer_servi
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_UPLOAD']._serialized_start=87
-  _globals['_UPLOAD']._serialized_end=277
-  _globals['_CREATEUPLOADREQUEST']._serialized_start=279
-  _globals['_CREATEUPLOADREQUEST']._serialized_end=355
-  _globals['_CREATEUPLOADRESPONSE']._serialized_start=357
-  _globals['_CREATEUPLOADRESPONSE']._serialized_end=417
-  _globals['_GETUPLOADREQUEST']._serialized_start=419
-  _globals['_GETUPLOADREQUEST']._serialized_end=451
-  _globals['_GETUPLOADRESPONSE']._serialized_start=453
-  _globals['_GETUPLOADRESPONSE']._serialized_end=510
-  _globals['_WRITEUPLOADREQUEST']._serialized_start=512
-  _globals['_WRITEUPLOADREQUEST']._serialized_end=583
-  _globals['_WRITEUPLOADRESPONSE']._serialized_start=585
-  _globals['_WRITEUPLOADRESPONSE']._serialized_end=644
-  _globals['_DELETEUPLOADREQUEST']._serialized_start=646
-  _globals['_DELETEUPLOADREQUEST']._serialized_end=681
-  _globals['_DELETEUPLOADRESPONSE']._serialized_start=683
-  _globals['_DELETEUPLOADRESPONSE']._serialized_end=705
-  _globals['_READTAKEREQUEST']._serialized_start=708
-  _globals['_READTAKEREQUEST']._serialized_end=876
-  _globals['_READTAKEREQUEST_PART']._serialized_start=813
-  _globals['_READTAKEREQUEST_PART']._serialized_end=876
-  _globals['_READTAKERESPONSE']._serialized_start=878
-  _globals['_READTAKERESPONSE']._serialized_end=969
-  _globals['_TRANSFERSERVICE']._serialized_start=972
-  _globals['_TRANSFERSERVICE']._serialized_end=1404
+  _globals['_UPLOAD']._serialized_end=292
+  _globals['_CREATEUPLOADREQUEST']._serialized_start=294
+  _globals['_CREATEUPLOADREQUEST']._serialized_end=370
+  _globals['_CREATEUPLOADRESPONSE']._serialized_start=372
+  _globals['_CREATEUPLOADRESPONSE']._serialized_end=432
+  _globals['_GETUPLOADREQUEST']._serialized_start=434
+  _globals['_GETUPLOADREQUEST']._serialized_end=466
+  _globals['_GETUPLOADRESPONSE']._serialized_start=468
+  _globals['_GETUPLOADRESPONSE']._serialized_end=525
+  _globals['_WRITEUPLOADREQUEST']._serialized_start=527
+  _globals['_WRITEUPLOADREQUEST']._serialized_end=598
+  _globals['_WRITEUPLOADRESPONSE']._serialized_start=600
+  _globals['_WRITEUPLOADRESPONSE']._serialized_end=659
+  _globals['_DELETEUPLOADREQUEST']._serialized_start=661
+  _globals['_DELETEUPLOADREQUEST']._serialized_end=696
+  _globals['_DELETEUPLOADRESPONSE']._serialized_start=698
+  _globals['_DELETEUPLOADRESPONSE']._serialized_end=720
+  _globals['_READTAKEREQUEST']._serialized_start=723
+  _globals['_READTAKEREQUEST']._serialized_end=891
+  _globals['_READTAKEREQUEST_PART']._serialized_start=828
+  _globals['_READTAKEREQUEST_PART']._serialized_end=891
+  _globals['_READTAKERESPONSE']._serialized_start=893
+  _globals['_READTAKERESPONSE']._serialized_end=984
+  _globals['_TRANSFERSERVICE']._serialized_start=987
+  _globals['_TRANSFERSERVICE']._serialized_end=1419
 # @@protoc_insertion_point(module_scope)

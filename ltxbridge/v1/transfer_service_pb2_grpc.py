@@ -67,7 +67,8 @@ class TransferServiceServicer:
     """
 
     def CreateUpload(self, request, context):
-        """Announces a file. The same owner, digest and size give the same upload, which may be complete already.
+        """Announces a file. The same owner, digest and size give the same upload, which may be complete already, and
+        the same name, also after it was swept away and is sent again.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -82,6 +83,7 @@ class TransferServiceServicer:
 
     def WriteUpload(self, request_iterator, context):
         """Sends a file from an offset on, in chunks of at most 1 MiB. What was received is kept when the stream breaks.
+        A second stream for the same upload waits for the first one to end.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -95,7 +97,9 @@ class TransferServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ReadTake(self, request, context):
-        """Streams a finished job's media or manifest from an offset on, in chunks of at most 1 MiB.
+        """Streams a finished job's media or manifest from an offset on, in chunks of at most 1 MiB. Ends with an error
+        (MEDIA_CHANGED) where the file is not what was made, also when that is only seen at its end. With the offset at
+        the file's end, one message without a chunk says that the file is there and whole.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -20,6 +20,14 @@ from ltxbridge.wire.names import (
     job_name,
 )
 from ltxbridge.wire.requests import request_from_proto, request_to_proto
+from ltxbridge.wire.transfers import (
+    chunk_from_proto,
+    file_name_from_proto,
+    sha256_from_proto,
+    upload_from_proto,
+    upload_id_from_name,
+    upload_to_proto,
+)
 from ltxbridge.wire.values import (
     range_from_proto,
     range_to_proto,
@@ -29,6 +37,7 @@ from ltxbridge.wire.values import (
 
 __all__ = [
     "check_request_id",
+    "chunk_from_proto",
     "code_of",
     "engine_from_name",
     "engine_from_proto",
@@ -37,6 +46,7 @@ __all__ = [
     "error_class_of",
     "error_from_status",
     "error_to_status",
+    "file_name_from_proto",
     "job_from_proto",
     "job_id_from_name",
     "job_name",
@@ -47,6 +57,10 @@ __all__ = [
     "raster_to_proto",
     "request_from_proto",
     "request_to_proto",
+    "sha256_from_proto",
     "states_from_proto",
     "states_to_proto",
+    "upload_from_proto",
+    "upload_id_from_name",
+    "upload_to_proto",
 ]

@@ -14,6 +14,7 @@ from interchange.errors import (
     NotFoundError,
     Reason,
 )
+from interchange.model.caller import Caller
 from interchange.model.engine import EngineLimits, PlannedGeometry
 from interchange.model.request import (
     BridgeSpec,
@@ -48,23 +49,33 @@ class Paths(Protocol):
         ...
 
 
+class Places(Protocol):
+    """What the paths in a request mean; `sidecar.transfers.places.Places`, or a `PathPolicy` for everybody."""
+
+    def seen_by(self, caller: Caller) -> Paths:
+        """The paths one caller may name."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Admission:
     """The gate in front of the queue.
 
     Args:
-        paths: Which paths may be touched.
+        places: What the paths in a request mean.
         limits: What each engine can do, by name.
         plan: `interchange.geometry.plan_geometry`.
         quota: How much disk everything may take.
     """
 
-    paths: Paths
+    places: Places
     limits: Mapping[str, EngineLimits]
     plan: PlanGeometry
     quota: Quota = field(default_factory=Quota)
 
-    def admit(self, request: GenerationRequest) -> tuple[GenerationRequest, PlannedGeometry]:
+    def admit(
+        self, request: GenerationRequest, *, caller: Caller
+    ) -> tuple[GenerationRequest, PlannedGeometry]:
         """Check a request as a client sent it.
 
         Returns:
@@ -87,43 +98,35 @@ class Admission:
         _check_values(request)
         refuse_unfit(request.raster, request.colour, request.output.codec)
         self.quota.check(expected_bytes(request))
-        resolved = self.resolve(request)
+        resolved = _resolved(request, self.places.seen_by(caller))
         return resolved, self.plan(resolved, limits)
 
-    def resolve(self, request: GenerationRequest) -> GenerationRequest:
-        """Map and check every path of a request.
 
-        Raises:
-            NotAllowedError: A path is outside the roots.
-            NotFoundError: A source is not there.
-        """
-        directory = self.paths.output_directory(request.output.directory)
-        return replace(
-            request,
-            spec=self._resolved_spec(request.spec),
-            output=replace(request.output, directory=str(directory)),
-        )
+def _resolved(request: GenerationRequest, paths: Paths) -> GenerationRequest:
+    directory = paths.output_directory(request.output.directory)
+    return replace(
+        request,
+        spec=_resolved_spec(request.spec, paths),
+        output=replace(request.output, directory=str(directory)),
+    )
 
-    def _resolved_spec(self, spec: JobSpec) -> JobSpec:
-        match spec:
-            case RetakeSpec():
-                return replace(spec, source=self._span(spec.source), matte=self._path(spec.matte))
-            case RegenerateSpec() | ExtendSpec():
-                return replace(spec, source=self._span(spec.source))
-            case BridgeSpec():
-                return replace(
-                    spec, outgoing=self._span(spec.outgoing), incoming=self._span(spec.incoming)
-                )
-            case GenerateSpec():
-                return replace(
-                    spec, image=self._path(spec.image), audio_file=self._path(spec.audio_file)
-                )
 
-    def _span(self, span: SourceSpan) -> SourceSpan:
-        return replace(span, path=str(self.paths.source(span.path)))
+def _resolved_spec(spec: JobSpec, paths: Paths) -> JobSpec:
+    def span(named: SourceSpan) -> SourceSpan:
+        return replace(named, path=str(paths.source(named.path)))
 
-    def _path(self, text: str | None) -> str | None:
-        return None if text is None else str(self.paths.source(text))
+    def path(named: str | None) -> str | None:
+        return None if named is None else str(paths.source(named))
+
+    match spec:
+        case RetakeSpec():
+            return replace(spec, source=span(spec.source), matte=path(spec.matte))
+        case RegenerateSpec() | ExtendSpec():
+            return replace(spec, source=span(spec.source))
+        case BridgeSpec():
+            return replace(spec, outgoing=span(spec.outgoing), incoming=span(spec.incoming))
+        case GenerateSpec():
+            return replace(spec, image=path(spec.image), audio_file=path(spec.audio_file))
 
 
 def check_places(request: GenerationRequest) -> None:

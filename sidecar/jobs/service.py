@@ -18,7 +18,7 @@ from interchange.model.job import EngineStatus, Job, JobState, Progress
 from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
 from sidecar.filesystem import FileSystem
-from sidecar.jobs.admission import Admission, Paths, PlanGeometry
+from sidecar.jobs.admission import Admission, Places, PlanGeometry
 from sidecar.jobs.clock import SYSTEM_CLOCK, Clock
 from sidecar.jobs.desk import Desk
 from sidecar.jobs.lane import Lane
@@ -47,7 +47,7 @@ class JobService:
 
     Args:
         state_folder: Where the job database is: a local folder of this user's own.
-        paths: Which paths may be read and written.
+        paths: What the paths in requests mean.
         limits: What each engine can do, by name; one lane and one worker for each.
         default_engine: The one marked as default in `engines`.
         worker: What runs in the workers.
@@ -64,7 +64,7 @@ class JobService:
         self,
         *,
         state_folder: Path,
-        paths: Paths,
+        paths: Places,
         limits: Mapping[str, EngineLimits],
         default_engine: str,
         worker: WorkerSpec,
@@ -168,7 +168,7 @@ class JobService:
         _check_request_id(request_id)
         digest = fingerprint(request)
         try:
-            admitted, geometry, floor = await self._in_admission(request)
+            admitted, geometry, floor = await self._in_admission(request, caller)
         except BridgeError:
             if request_id and not validate_only:
                 # A repeated call gets its job also after its sources were moved.
@@ -306,6 +306,10 @@ class JobService:
         """
         await self._desk.change(lambda store: store.delete(job_id, caller=caller))
 
+    def worker_starts(self) -> Mapping[str, int]:
+        """Times each engine's worker was started."""
+        return {name: lane.worker.starts for name, lane in self._lanes.items()}
+
     async def engines(self) -> tuple[EngineStatus, ...]:
         """The engines and how their workers are."""
         return tuple(
@@ -322,12 +326,12 @@ class JobService:
         )
 
     async def _in_admission(
-        self, request: GenerationRequest
+        self, request: GenerationRequest, caller: Caller
     ) -> tuple[GenerationRequest, PlannedGeometry, int]:
         """What `Admission.admit` makes of a request, and the highest version of its shot on disk."""
 
         def admit() -> tuple[GenerationRequest, PlannedGeometry, int]:
-            admitted, geometry = self._admission.admit(request)
+            admitted, geometry = self._admission.admit(request, caller=caller)
             folder = Path(admitted.output.directory)
             return admitted, geometry, highest_version_in(folder, admitted.shot)
 

@@ -31,6 +31,9 @@ class Rooted:
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
 
+    def seen_by(self, _caller: Caller) -> Rooted:
+        return self
+
     def source(self, path_text: str) -> Path:
         path = Path(path_text).resolve()
         if not path.is_relative_to(self.root):
