@@ -23,7 +23,7 @@ _PATH = re.compile(
 _WORD_END = re.compile(r"[\s,;:)\]]")
 # In the state folder; a spool holds takes, whose names are shots'.
 _OUR_NAMES = re.compile(
-    r"logs|run|uploads|cache|identity|pki|token|sidecar\.(json|lock)|config\.toml|jobs\.sqlite3[-.\w]*"
+    r"logs|run|uploads|cache|pki|token|(signing-identity|root-certificate)\.pem|sidecar\.(json|lock)|config\.toml|jobs\.sqlite3[-.\w]*"
 )
 _PEM = re.compile(r"-----BEGIN [^-]+-----.*?(?:-----END [^-]+-----|\Z)", re.DOTALL)
 _LONG_HEX = re.compile(r"(?<![0-9a-fA-F])[0-9a-fA-F]{64}(?![0-9a-fA-F])")

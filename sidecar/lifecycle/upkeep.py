@@ -16,7 +16,7 @@ from interchange.model.job import EngineStatus, Job, JobState
 from sidecar.lifecycle.quota import Quota, folder_bytes, job_bytes
 from sidecar.metrics.meters import Meters
 from sidecar.metrics.page import MetricsPage
-from sidecar.setting_values import LoopbackAddress
+from sidecar.setting_values import ListenAddress
 
 _LOG = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Upkeep:
 
 
 @asynccontextmanager
-async def kept_up(upkeep: Upkeep, *, page: LoopbackAddress | None) -> AsyncIterator[None]:
+async def kept_up(upkeep: Upkeep, *, page: ListenAddress | None) -> AsyncIterator[None]:
     """Count in the background for the duration, and show the metrics.
 
     Args:
