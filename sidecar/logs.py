@@ -12,7 +12,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from logging.handlers import RotatingFileHandler
@@ -40,8 +40,11 @@ def log_context(*, job_id: str | None = None, request_id: str | None = None) -> 
     try:
         yield
     finally:
-        for variable, token in tokens:
-            variable.reset(token)
+        # A stream whose client vanished is closed by the collector, in a task and so a context of its own; the
+        # one it was marked in is gone.
+        with suppress(ValueError):
+            for variable, token in tokens:
+                variable.reset(token)
 
 
 def configure_logging(*, level: str, style: str, folder: Path | None) -> None:

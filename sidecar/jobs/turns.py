@@ -13,34 +13,34 @@ from datetime import datetime
 
 from sidecar.jobs.clock import Clock
 
-# `ready` is a partial index; its condition must stand in the query word for word. The recursion jumps from
-# share to share through it: as many look-ups as shares wait, however many jobs do.
-_NEXT = """
+# The index is partial; its condition must stand in the query word for word. The recursion jumps from share to
+# share through it: as many look-ups as shares wait, however many jobs do.
+_READY = (
+    "FROM job INDEXED BY job_ready "
+    "WHERE state = 'queued' AND not_before IS NULL AND lane = :lane AND priority = (SELECT priority FROM top)"
+)
+_NEXT = f"""
 WITH RECURSIVE
     top (priority) AS (
-        SELECT max(priority) FROM job WHERE state = 'queued' AND not_before IS NULL AND lane = :lane
+        SELECT priority FROM job INDEXED BY job_ready
+        WHERE state = 'queued' AND not_before IS NULL AND lane = :lane
+        ORDER BY priority DESC LIMIT 1
     ),
     waiting (share) AS (
-        SELECT min(share) FROM job, top
-        WHERE state = 'queued' AND not_before IS NULL AND lane = :lane AND job.priority = top.priority
+        SELECT (SELECT share {_READY} ORDER BY share LIMIT 1)
         UNION ALL
-        SELECT (
-            SELECT min(job.share) FROM job, top
-            WHERE state = 'queued' AND not_before IS NULL AND lane = :lane
-                AND job.priority = top.priority AND job.share > waiting.share
-        ) FROM waiting WHERE waiting.share IS NOT NULL
+        SELECT (SELECT share {_READY} AND share > waiting.share ORDER BY share LIMIT 1)
+        FROM waiting WHERE waiting.share IS NOT NULL
     ),
     oldest (share, sequence) AS (
-        SELECT waiting.share, (
-            SELECT min(job.sequence) FROM job, top
-            WHERE state = 'queued' AND not_before IS NULL AND lane = :lane
-                AND job.priority = top.priority AND job.share = waiting.share
-        ) FROM waiting WHERE waiting.share IS NOT NULL
+        SELECT share, (
+            SELECT sequence {_READY} AND share = waiting.share ORDER BY sequence LIMIT 1
+        ) FROM waiting WHERE share IS NOT NULL
     )
 SELECT oldest.share, oldest.sequence FROM oldest
 LEFT JOIN turn ON turn.lane = :lane AND turn.share = oldest.share
 ORDER BY coalesce(turn.served, 0), oldest.sequence LIMIT 1
-"""
+"""  # noqa: S608 - our own text
 
 
 class Turns:

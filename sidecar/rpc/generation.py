@@ -4,7 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -24,6 +25,9 @@ _LARGEST_PAGE = 1000
 _PAGE_BYTES = 3 * 1024 * 1024
 
 T = TypeVar("T")
+
+# A watcher that takes nothing for so long hangs; a slow one takes something now and then.
+_STUCK_S = 10.0
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -134,28 +138,39 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         ):
             yield chunk
 
-    async def _until_closing(self, snapshots: AsyncIterator[T]) -> AsyncIterator[T]:
-        """Pass snapshots on until they end or the server is about to stop."""
+    async def _until_closing(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
+        """Pass items on until they end or the server is about to stop."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - a handler runs in one
         closing = asyncio.create_task(self._closing.wait())
+        closing.add_done_callback(lambda _: task.cancel() if self._closing.is_set() else None)
         try:
-            while True:
-                following = asyncio.ensure_future(anext(snapshots, None))
-                try:
-                    await asyncio.wait({following, closing}, return_when=asyncio.FIRST_COMPLETED)
-                finally:
-                    if not following.done():
-                        following.cancel()
-                        await asyncio.wait({following})
-                if following.cancelled():
-                    raise UnavailableError(
-                        "The sidecar is stopping; the job goes on when it is started again."
-                    )
-                job = following.result()
-                if job is None:
-                    return
-                yield job
+            async for item in items:
+                with _taken_in_time(task):
+                    yield item
+        except asyncio.CancelledError:
+            if not self._closing.is_set():
+                raise
+            task.uncancel()
+            raise UnavailableError(
+                "The sidecar is stopping; the job goes on when it is started again."
+            ) from None
         finally:
             closing.cancel()
-            close = getattr(snapshots, "aclose", None)
+            close = getattr(items, "aclose", None)
             if close is not None:
                 await close()
+
+
+@contextmanager
+def _taken_in_time(task: asyncio.Task[Any]) -> Iterator[None]:
+    """End a call whose answer is not taken; a watcher calls again after the last one it has seen.
+
+    Keep-alive pings notice a client that hangs only while they can be sent: once its socket's buffer is full,
+    which on a unix socket nothing times out, they wait behind the answers.
+    """
+    ending = asyncio.get_running_loop().call_later(_STUCK_S, task.cancel)
+    try:
+        yield
+    finally:
+        ending.cancel()
