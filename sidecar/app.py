@@ -22,18 +22,25 @@ from sidecar.instance import (
     write_discovery,
 )
 from sidecar.jobs.service import JobService
+from sidecar.lifecycle.quota import BYTES_PER_GB, Quota
+from sidecar.lifecycle.upkeep import Upkeep, kept_up
 from sidecar.logs import configure_logging
 from sidecar.media.paths import PathPolicy
+from sidecar.metrics.meters import Meters
 from sidecar.pipelines.registry import engine_limits
+from sidecar.rpc.doors import network_door
 from sidecar.rpc.server import RpcServer
 from sidecar.rpc.takes import open_take
-from sidecar.setting_values import LoopbackAddress
+from sidecar.setting_values import ListenAddress
 from sidecar.settings import Settings
+from sidecar.transfers.places import Places
+from sidecar.transfers.store import UploadStore
+from sidecar.transfers.upkeep import keep_swept
 from sidecar.worker.supervisor import WorkerSpec
 
 _LOG = logging.getLogger(__name__)
 
-_ANY_PORT = LoopbackAddress("127.0.0.1", 0)
+_ANY_PORT = ListenAddress("127.0.0.1", 0)
 
 
 def serve(settings: Settings, *, while_stdin_open: bool = False) -> None:
@@ -58,16 +65,32 @@ def serve(settings: Settings, *, while_stdin_open: bool = False) -> None:
 async def _serve(settings: Settings, *, while_stdin_open: bool) -> None:
     filesystem = FileSystem()
     product_version = version("ltxbridge")
+    machines = network_door(settings.listen, settings.state_dir)
     stop = asyncio.Event()
     with _stop_signals(stop):
         if while_stdin_open:
             _stop_with_stdin(stop)
-        jobs = _job_service(settings, filesystem, product_version)
+        quota = Quota(settings.quota_gb * BYTES_PER_GB)
+        meters = Meters() if settings.metrics else None
+        uploads = UploadStore(settings.state_dir / "uploads", filesystem=filesystem, quota=quota)
+        jobs = _job_service(settings, filesystem, product_version, quota, uploads)
         await jobs.start()  # takes the lock of the state folder
         try:
             token = create_token(settings.state_dir, filesystem=filesystem)
-            server = RpcServer(jobs, token=token, version=product_version, opener=open_take)
+            server = RpcServer(
+                jobs,
+                token=token,
+                version=product_version,
+                opener=open_take,
+                uploads=uploads,
+                meter=meters,
+            )
             address = await _listen(server, settings)
+            if machines is not None:
+                _LOG.info(
+                    "Listening for enrolled machines on %s",
+                    await server.listen_to_machines(machines),
+                )
         except BaseException:
             await jobs.drain(grace_s=0)
             raise
@@ -79,13 +102,16 @@ async def _serve(settings: Settings, *, while_stdin_open: bool) -> None:
             media_roots=tuple(str(root.resolve()) for root in settings.media_roots),
             maps_paths=bool(settings.path_maps),
         )
+        sweeping = asyncio.create_task(keep_swept(uploads, jobs))
         try:
             write_discovery(settings.state_dir, discovery, filesystem=filesystem)
-            await server.announce_serving()
-            _LOG.info("Listening on %s", address)
-            await stop.wait()
-            _LOG.info("Stopping; running jobs have %s s to finish", settings.drain_grace_s)
+            async with kept_up(_upkeep(settings, jobs, quota, meters), page=settings.metrics):
+                await server.announce_serving()
+                _LOG.info("Listening on %s", address)
+                await stop.wait()
+                _LOG.info("Stopping; running jobs have %s s to finish", settings.drain_grace_s)
         finally:
+            sweeping.cancel()
             filesystem.unlink(discovery_path(settings.state_dir), missing_ok=True)
             await server.drain(
                 jobs.drain(grace_s=settings.drain_grace_s), grace_s=settings.drain_grace_s + 10
@@ -93,28 +119,47 @@ async def _serve(settings: Settings, *, while_stdin_open: bool) -> None:
             _LOG.info("Stopped")
 
 
-def _job_service(settings: Settings, filesystem: FileSystem, product_version: str) -> JobService:
+def _upkeep(settings: Settings, jobs: JobService, quota: Quota, meters: Meters | None) -> Upkeep:
+    if meters is not None:
+        meters.watch_disk(used=lambda: quota.used_bytes, limit_bytes=quota.limit_bytes)
+    folders = [settings.state_dir / name for name in ("uploads", "spool", "cache")]
+    return Upkeep(jobs, quota=quota, folders=folders, meters=meters)
+
+
+def _job_service(
+    settings: Settings,
+    filesystem: FileSystem,
+    product_version: str,
+    quota: Quota,
+    uploads: UploadStore,
+) -> JobService:
+    policy = PathPolicy(
+        settings.media_roots, settings.path_maps, output_roots=settings.output_roots or None
+    )
     return JobService(
         state_folder=settings.state_dir,
-        paths=PathPolicy(
-            settings.media_roots,
-            settings.path_maps,
-            output_roots=settings.output_roots or None,
+        paths=Places(
+            policy,
+            uploads=uploads,
+            spool=settings.state_dir / "spool",
+            remote_paths=settings.remote_paths,
         ),
         limits=engine_limits(),
         default_engine=settings.engine,
         worker=WorkerSpec(state_folder=settings.state_dir, product_version=product_version),
         filesystem=filesystem,
+        quota=quota,
     )
 
 
 async def _listen(server: RpcServer, settings: Settings) -> str:
-    if settings.listen is None and sys.platform != "win32":
+    loopback = settings.listen if settings.listen and settings.listen.loopback else None
+    if loopback is None and sys.platform != "win32":
         path = socket_path(settings.state_dir, settings.runtime_dir)
         make_private_folder(path.parent)
         return await server.listen_on_socket(path)
     # gRPC for Python has no proven unix sockets on Windows.
-    where = settings.listen or _ANY_PORT
+    where = loopback or _ANY_PORT
     return await server.listen_on_loopback(where.host, where.port)
 
 

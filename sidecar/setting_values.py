@@ -18,11 +18,11 @@ _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", 
 
 
 @dataclass(frozen=True, slots=True)
-class LoopbackAddress:
-    """Where to listen instead of a unix socket.
+class ListenAddress:
+    """Where to listen.
 
     Args:
-        host: `127.0.0.1` or another loopback address.
+        host: An IP address as text; `0.0.0.0` and `::` stand for all of this machine's.
         port: 0 for any free one.
     """
 
@@ -31,6 +31,11 @@ class LoopbackAddress:
 
     def __str__(self) -> str:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def loopback(self) -> bool:
+        """Whether no other machine can reach it."""
+        return ip_address(self.host).is_loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,24 +88,26 @@ def mappings(value: object, origin: Origin) -> tuple[PathMapping, ...]:
     )
 
 
-def listen_address(value: object, origin: Origin) -> LoopbackAddress:
-    """`HOST:PORT`."""
-    if isinstance(value, LoopbackAddress):
+def listen_address(value: object, origin: Origin) -> ListenAddress:
+    """`ADDRESS:PORT`; names are not taken, as what they stand for can change under us."""
+    if isinstance(value, ListenAddress):
         return value
     match = _LISTEN.fullmatch(text(value, origin))
     if match is None or int(match[3]) > 65535:
-        raise origin.refuse(f"must look like 127.0.0.1:50051, not {value!r}")
+        raise origin.refuse(f"must look like 127.0.0.1:50051 or [::1]:50051, not {value!r}")
     host = "127.0.0.1" if match[2] == "localhost" else match[1] or match[2]
     try:
-        loopback = ip_address(host).is_loopback
-    except ValueError:
-        loopback = False
-    if not loopback:
+        address = ListenAddress(str(ip_address(host)), int(match[3]))
+    except ValueError as error:
         raise origin.refuse(
-            f"is {value}, but the sidecar listens on this machine only, for example on "
-            "127.0.0.1:50051; other machines need mutual TLS, which comes later"
+            f"must be an address, not the name {host}: a name can come to mean another address than this "
+            "machine's own"
+        ) from error
+    if not address.loopback and address.port == 0:
+        raise origin.refuse(
+            f"must name a port, not {value}: enrolled machines look for the same one every day"
         )
-    return LoopbackAddress(host, int(match[3]))
+    return address
 
 
 def flag(value: object, origin: Origin) -> bool:
@@ -128,9 +135,9 @@ def gigabytes(value: object, origin: Origin) -> int:
     return number
 
 
-def metrics_address(value: object, origin: Origin) -> LoopbackAddress:
+def metrics_address(value: object, origin: Origin) -> ListenAddress:
     """`127.0.0.1:PORT`: numbers about work are for this machine's own Prometheus."""
-    if isinstance(value, LoopbackAddress):
+    if isinstance(value, ListenAddress):
         return value
     match = _LISTEN.fullmatch(text(value, origin))
     host = "" if match is None else match[1] or match[2]
@@ -144,7 +151,7 @@ def metrics_address(value: object, origin: Origin) -> LoopbackAddress:
             f"must be a port of this machine such as 127.0.0.1:9464, not {value!r}; metrics are shown to "
             "no other machine"
         )
-    return LoopbackAddress(host, int(match[3]))
+    return ListenAddress(host, int(match[3]))
 
 
 def command(value: object, origin: Origin) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 from interchange.errors import InvalidInputError, NotFoundError
 from sidecar import setting_values as kinds
 from sidecar.media.paths import PathMapping
-from sidecar.setting_values import LoopbackAddress, Origin
+from sidecar.setting_values import ListenAddress, Origin
 
 ENVIRONMENT_PREFIX = "LTXBRIDGE_"
 _CONFIG_VARIABLE = "LTXBRIDGE_CONFIG"
@@ -34,8 +34,10 @@ class Settings:
         runtime_dir: For the unix socket.
         media_roots: Folders media may be read from.
         output_roots: Folders takes may be written to; empty means the media roots.
+        remote_paths: Whether callers from other machines may name paths inside the roots, as they can where both
+            see the same storage; else they send files and fetch takes.
         path_maps: Where media named on other machines lie here.
-        listen: Loopback address; None means a unix socket, and a loopback port where there are none.
+        listen: Loopback address in place of the unix socket; any other is for enrolled machines, beside it.
         engine: Engine for requests that name none.
         slate: Whether previz engines burn in their slate, where a request does not say.
         log_level: Lowest level that is written.
@@ -51,15 +53,16 @@ class Settings:
     runtime_dir: Path
     media_roots: tuple[Path, ...] = ()
     output_roots: tuple[Path, ...] = ()
+    remote_paths: bool = False
     path_maps: tuple[PathMapping, ...] = ()
-    listen: LoopbackAddress | None = None
+    listen: ListenAddress | None = None
     engine: str = "animatic"
     slate: bool = True
     log_level: str = "info"
     log_format: str = "human"
     drain_grace_s: int = 20
     quota_gb: int = 0
-    metrics: LoopbackAddress | None = None
+    metrics: ListenAddress | None = None
     notify_command: tuple[str, ...] = ()
     notify_desktop: bool = False
 
@@ -185,6 +188,7 @@ _PARSERS: Mapping[str, Callable[[object, Origin], Any]] = {
     "runtime_dir": kinds.path,
     "media_roots": kinds.paths,
     "output_roots": kinds.paths,
+    "remote_paths": kinds.flag,
     "path_maps": kinds.mappings,
     "listen": kinds.listen_address,
     "engine": kinds.text,
@@ -203,6 +207,7 @@ OPTION_NAMES: Mapping[str, str] = {
     "runtime_dir": "--runtime-dir",
     "media_roots": "--media-root",
     "output_roots": "--output-root",
+    "remote_paths": "--remote-paths",
     "path_maps": "--map",
     "listen": "--listen",
     "engine": "--engine",

@@ -13,7 +13,11 @@ from sidecar.settings import load_settings
 
 @click.command()
 @place_options
-@click.option("--listen", metavar="127.0.0.1:PORT", help="Loopback TCP instead of a unix socket.")
+@click.option(
+    "--listen",
+    metavar="ADDRESS:PORT",
+    help="Loopback TCP instead of a unix socket; or, beside it, an address for enrolled machines (mutual TLS).",
+)
 @click.option("--engine", help="Engine for requests that name none.")
 @click.option(
     "--output-root",
@@ -36,8 +40,9 @@ def serve(
 ) -> int:
     """Run the sidecar until Ctrl-C. Other commands find it by themselves.
 
-    It listens on a unix socket that only this user can open, or on --listen. Every call needs the token it
-    writes into the state folder. It never opens a connection to the outside.
+    It listens on a unix socket that only this user can open, or on a loopback --listen. Every call needs the
+    token it writes into the state folder. Other machines come in by mutual TLS only: see `ltxbridge pki`. It
+    never opens a connection to the outside.
     """
     run_sidecar(
         load_settings(

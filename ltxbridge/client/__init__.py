@@ -2,5 +2,6 @@
 
 from ltxbridge.client.bridge import BridgeClient
 from ltxbridge.client.endpoint import Endpoint, read_token
+from ltxbridge.client.enrolment import Enrolment
 
-__all__ = ["BridgeClient", "Endpoint", "read_token"]
+__all__ = ["BridgeClient", "Endpoint", "Enrolment", "read_token"]

@@ -12,7 +12,7 @@ from grpc_status import rpc_status
 
 from interchange.errors import BridgeError, InternalError, UnavailableError
 from ltxbridge import wire
-from ltxbridge.client.endpoint import Endpoint, read_token
+from ltxbridge.client.endpoint import Endpoint
 
 # A dead sidecar is noticed after 10 + 5 s, a watch stays open as long as the job takes. The server takes a ping
 # every 5 s at most.
@@ -42,7 +42,7 @@ class Connection:
         self.endpoint = endpoint
         self._door = door
         self._timeout_s = timeout_s
-        self.channel = grpc.insecure_channel(endpoint.address, options=_OPTIONS)
+        self.channel = _channel(endpoint)
 
     def close(self) -> None:
         """Close the connection; open streams end."""
@@ -57,6 +57,16 @@ class Connection:
         """
         with _translated(self.endpoint):
             return method(request, timeout=self._timeout_s, metadata=self._metadata())
+
+    def send(self, method: Callable[..., Response], requests: Iterator[Message]) -> Response:
+        """Send a stream and wait for the one answer; as long as it takes, for a dead sidecar is noticed.
+
+        Raises:
+            BridgeError: As the sidecar says.
+            UnavailableError: It does not answer, or went away.
+        """
+        with _translated(self.endpoint):
+            return method(requests, metadata=self._metadata())
 
     def stream(self, method: Callable[..., Any], request: Message) -> Iterator[Any]:
         """Call and yield the answers; freed at once when the reader walks away.
@@ -74,9 +84,23 @@ class Connection:
                 stream.cancel()
 
     def _metadata(self) -> tuple[tuple[str, str], ...]:
-        # Read on every call: a sidecar that was started again has a new token.
-        token = read_token(self.endpoint.token_file)
-        return (("authorization", f"Bearer {token}"), ("ltxbridge-door", self._door))
+        return (
+            ("authorization", f"Bearer {self.endpoint.token()}"),
+            ("ltxbridge-door", self._door),
+        )
+
+
+def _channel(endpoint: Endpoint) -> grpc.Channel:
+    enrolment = endpoint.enrolment
+    if enrolment is None:
+        return grpc.insecure_channel(endpoint.address, options=_OPTIONS)
+    # The sidecar's own authority and no other: what this machine trusts otherwise does not count.
+    credentials = grpc.ssl_channel_credentials(
+        root_certificates=enrolment.authority_pem.encode(),
+        private_key=enrolment.key_pem.encode(),
+        certificate_chain=enrolment.certificate_pem.encode(),
+    )
+    return grpc.secure_channel(endpoint.address, credentials, options=_OPTIONS)
 
 
 @contextmanager
@@ -104,9 +128,7 @@ def _raise_translated(error: grpc.RpcError, endpoint: Endpoint) -> NoReturn:
     match code:
         case grpc.StatusCode.UNAVAILABLE | grpc.StatusCode.CANCELLED:
             # gRPC cancels what is open when the connection closes; a cancelled job is never told like this.
-            raise UnavailableError(
-                "No sidecar answers; start one with `ltxbridge serve`.", metadata=metadata
-            ) from error
+            raise UnavailableError(_nobody(endpoint), metadata=metadata) from error
         case grpc.StatusCode.DEADLINE_EXCEEDED:
             raise UnavailableError(
                 "The sidecar did not answer in time; see its log, or try again.", metadata=metadata
@@ -114,6 +136,16 @@ def _raise_translated(error: grpc.RpcError, endpoint: Endpoint) -> NoReturn:
         case _:
             kind = wire.error_class_of(code.value[0])
             raise kind(f"The call failed: {metadata['details']}.", metadata=metadata) from error
+
+
+def _nobody(endpoint: Endpoint) -> str:
+    if endpoint.enrolment is None:
+        return "No sidecar answers; start one with `ltxbridge serve`."
+    return (
+        f"No sidecar answers at {endpoint.address}, or it does not take this machine's certificate. Check the "
+        "network and that `ltxbridge serve --listen` runs there; if the enrolment may have expired, ask there "
+        "for a new file and run `ltxbridge pki join`."
+    )
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from interchange.errors import NotAuthenticatedError, UnavailableError
+from ltxbridge.client.enrolment import Enrolment
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,14 +15,30 @@ class Endpoint:
     """Where a sidecar listens.
 
     Args:
-        address: gRPC address: `unix:/path` or `127.0.0.1:PORT`.
-        token_file: File that holds the bearer token.
+        address: gRPC address: `unix:/path` or `127.0.0.1:PORT`, or host and port of another machine.
+        token_file: File that holds the bearer token of a sidecar on this machine.
         temporary: It ends with the command that started it, and never comes back once it is gone.
+        enrolment: What to show a sidecar on another machine, in place of a token file.
     """
 
     address: str
-    token_file: Path
+    token_file: Path = Path()
     temporary: bool = False
+    enrolment: Enrolment | None = None
+
+    @classmethod
+    def of(cls, enrolment: Enrolment) -> Self:
+        """The sidecar that a machine was enrolled with."""
+        return cls(enrolment.address, enrolment=enrolment)
+
+    def token(self) -> str:
+        """What to show now; read on every call, for a sidecar that was started again has a new one.
+
+        Raises:
+            UnavailableError: There is none: no sidecar has run here.
+            NotAuthenticatedError: It belongs to somebody else.
+        """
+        return read_token(self.token_file) if self.enrolment is None else self.enrolment.token
 
 
 def read_token(token_file: Path) -> str:

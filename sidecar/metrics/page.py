@@ -18,7 +18,7 @@ from typing import Any
 
 from interchange.errors import ConflictError, Reason
 from sidecar.metrics.meters import CONTENT_TYPE
-from sidecar.setting_values import LoopbackAddress
+from sidecar.setting_values import ListenAddress
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,7 +37,7 @@ class MetricsPage:
         ConflictError: The address is taken.
     """
 
-    def __init__(self, address: LoopbackAddress, render: Callable[[], bytes]) -> None:
+    def __init__(self, address: ListenAddress, render: Callable[[], bytes]) -> None:
         handler = type("_Handler", (_Handler,), {"render": staticmethod(render)})
         server_class = _IPv6Server if ":" in address.host else _Server
         try:
@@ -69,7 +69,7 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self._places = threading.BoundedSemaphore(_READERS_AT_ONCE)
-        self.bound = LoopbackAddress(*address)
+        self.bound = ListenAddress(*address)
         super().__init__(address, handler)
 
     def server_bind(self) -> None:
@@ -77,7 +77,7 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
         socketserver.TCPServer.server_bind(self)
         host, port, *_ = self.socket.getsockname()
         self.server_name, self.server_port = host, port
-        self.bound = LoopbackAddress(self.bound.host, port)
+        self.bound = ListenAddress(self.bound.host, port)
 
     def process_request(self, request: Any, client_address: Any) -> None:
         if self._places.acquire(blocking=False):

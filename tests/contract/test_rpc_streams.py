@@ -203,7 +203,7 @@ def test_second_server_on_the_same_port_is_refused(short_dir):
         port = int(running.endpoint.address.rpartition(":")[2])
 
         async def second() -> None:
-            server = RpcServer(running.jobs, token=TOKEN, version="test", opener=None)
+            server = RpcServer(running.jobs, token=TOKEN, version="test", opener=None, uploads=None)
             await server.listen_on_loopback("127.0.0.1", port)
 
         with pytest.raises(ConflictError) as caught:

@@ -12,7 +12,9 @@ import numpy as np
 from support.fake_job_service import FakeJobService
 
 from ltxbridge.client import Endpoint
+from sidecar.filesystem import FileSystem
 from sidecar.rpc.server import RpcServer
+from sidecar.transfers.store import UploadStore
 
 TOKEN = "5" * 64
 
@@ -72,7 +74,13 @@ def running_server(
 
     async def start() -> Running:
         service = jobs or FakeJobService()
-        server = RpcServer(service, token=token, version="test", opener=numbered_pictures)
+        server = RpcServer(
+            service,
+            token=token,
+            version="test",
+            opener=numbered_pictures,
+            uploads=UploadStore(folder / "uploads", filesystem=FileSystem()),
+        )
         if transport == "unix":
             address = await server.listen_on_socket(folder / "s.sock")
         else:

@@ -16,7 +16,7 @@ from interchange.errors import ConflictError, NotAllowedError, Reason, Unavailab
 from ltxbridge.client import BridgeClient
 from sidecar.instance import ALREADY_RUNNING_STATUS, read_discovery
 from sidecar.launch import running_sidecar, sidecar_for
-from sidecar.settings import LoopbackAddress, Settings, command_line
+from sidecar.settings import ListenAddress, Settings, command_line
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals and modes of POSIX")
@@ -116,7 +116,7 @@ def test_sidecar_listens_on_its_socket_and_nowhere_else(settings):
 @linux
 def test_sidecar_on_a_port_listens_on_loopback_only(settings):
     listening = Settings(
-        settings.state_dir, settings.runtime_dir, listen=LoopbackAddress("127.0.0.1", 0)
+        settings.state_dir, settings.runtime_dir, listen=ListenAddress("127.0.0.1", 0)
     )
     with _served(listening) as (process, discovery):
         [(table, address)] = _listening(process.pid)
@@ -160,7 +160,7 @@ def test_second_sidecar_is_refused_in_order_while_its_parent_lives(settings):
             status = second.wait(20)
             last_words = second.stderr.read()
         assert status == ALREADY_RUNNING_STATUS
-        assert last_words.rstrip().endswith("a state folder of its own.")
+        assert last_words.rstrip().endswith("a folder of its own.")
 
 
 def test_running_sidecar_is_used_and_left_running(settings, short_dir):

@@ -15,12 +15,12 @@ from interchange.errors import ConflictError, Reason, UnsupportedError
 from interchange.model.job import JobState
 from sidecar.metrics.meters import Meters
 from sidecar.metrics.page import MetricsPage
-from sidecar.setting_values import LoopbackAddress
+from sidecar.setting_values import ListenAddress
 
 
 @pytest.fixture(scope="module")
 def page():
-    served = MetricsPage(LoopbackAddress("127.0.0.1", 0), lambda: b"numbers 1\n")
+    served = MetricsPage(ListenAddress("127.0.0.1", 0), lambda: b"numbers 1\n")
     yield served
     served.close()
 

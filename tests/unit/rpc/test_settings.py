@@ -9,7 +9,7 @@ from sidecar.__main__ import main
 from sidecar.media.paths import PathMapping
 from sidecar.settings import (
     OPTION_NAMES,
-    LoopbackAddress,
+    ListenAddress,
     Settings,
     command_line,
     default_folders,
@@ -54,9 +54,9 @@ def test_defaults_need_nothing(tmp_path):
             "listen",
             ('"127.0.0.1:1"', "[::1]:2", "localhost:0"),
             [
-                LoopbackAddress("127.0.0.1", 1),
-                LoopbackAddress("::1", 2),
-                LoopbackAddress("127.0.0.1", 0),
+                ListenAddress("127.0.0.1", 1),
+                ListenAddress("::1", 2),
+                ListenAddress("127.0.0.1", 0),
             ],
         ),
         ("quota_gb", ("1", "2", "3"), [1, 2, 3]),
@@ -64,7 +64,7 @@ def test_defaults_need_nothing(tmp_path):
             "metrics",
             ('"127.0.0.1:1"', "[::1]:2", "localhost:3"),
             [
-                LoopbackAddress(host, n)
+                ListenAddress(host, n)
                 for n, host in ((1, "127.0.0.1"), (2, "::1"), (3, "127.0.0.1"))
             ],
         ),
@@ -141,11 +141,23 @@ def test_bad_file_is_refused_with_the_setting(tmp_path, toml, said):
         _load(tmp_path, toml=toml)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "[::]", "example.org", "10.0.0.1"])  # noqa: S104 - refused
-def test_address_other_machines_can_reach_is_refused(tmp_path, host):
-    with pytest.raises(InvalidInputError, match="mutual TLS") as caught:
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "[::]", "10.0.0.1", "[fe80::1]"])  # noqa: S104 - mutual TLS
+def test_address_other_machines_can_reach_is_told_from_loopback(tmp_path, host):
+    settings = _load(tmp_path, overrides={"listen": f"{host}:50051"})
+    assert not settings.listen.loopback
+    assert str(settings.listen) == f"{host}:50051"
+
+
+@pytest.mark.parametrize("host", ["example.org", "sidecar", "127.1", "2130706433", "0x7f000001"])
+def test_name_or_odd_spelling_instead_of_an_address_is_refused(tmp_path, host):
+    with pytest.raises(InvalidInputError, match="must be an address") as caught:
         _load(tmp_path, overrides={"listen": f"{host}:50051"})
-    assert caught.value.metadata == {"setting": "--listen"}
+    assert caught.value.metadata["setting"] == "--listen"
+
+
+def test_network_address_without_a_fixed_port_is_refused(tmp_path):
+    with pytest.raises(InvalidInputError, match="must name a port"):
+        _load(tmp_path, overrides={"listen": "10.0.0.1:0"})
 
 
 def test_file_that_was_named_must_be_there(tmp_path):
@@ -203,14 +215,14 @@ def test_command_line_gives_another_process_the_same_settings(tmp_path, monkeypa
         media_roots=(tmp_path / "-a", tmp_path / "b c"),
         output_roots=(tmp_path / "out",),
         path_maps=(PathMapping("/V", "/m"),),
-        listen=LoopbackAddress("::1", 0),
+        listen=ListenAddress("::1", 0),
         engine="identity",
         slate=False,
         log_level="error",
         log_format="json",
         drain_grace_s=3,
         quota_gb=7,
-        metrics=LoopbackAddress("127.0.0.1", 9464),
+        metrics=ListenAddress("127.0.0.1", 9464),
         notify_command=("tell", "-a b"),
         notify_desktop=True,
     )
