@@ -26,6 +26,7 @@ from interchange.errors import (
     Reason,
     UnavailableError,
 )
+from sidecar.open_files import patiently
 
 _BUFFER_BYTES = 1 << 20
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -152,7 +153,7 @@ class FileSystem:
     def replace(self, source: Path, destination: Path) -> None:
         """Give a file its final name atomically, over one that may be there; same volume only."""
         with self._call("replace", destination):
-            source.replace(destination)
+            patiently(lambda: _replace(source, destination))
 
     def publish_new(self, source: Path, destination: Path) -> None:
         """Give a file its final name, never over another; same volume only.
@@ -162,7 +163,7 @@ class FileSystem:
         """
         with self._call("publish_new", destination):
             if sys.platform == "win32":
-                source.rename(destination)  # refuses to overwrite there
+                patiently(lambda: _rename(source, destination))  # refuses to overwrite there
                 return
             try:
                 os.link(source, destination, follow_symlinks=False)
@@ -179,7 +180,7 @@ class FileSystem:
     def unlink(self, path: Path, *, missing_ok: bool = False) -> None:
         """Remove a file of ours."""
         with self._call("unlink", path):
-            path.unlink(missing_ok=missing_ok)
+            patiently(lambda: path.unlink(missing_ok=missing_ok))
 
     def rename(self, source: Path, destination: Path) -> None:
         """Give a file or folder another name on the same volume; the caller knows that the name is free.
@@ -189,7 +190,7 @@ class FileSystem:
             NotAllowedError: It cannot be; `errno` in the metadata is EXDEV where the volumes differ.
         """
         with self._call("rename", destination):
-            source.rename(destination)
+            patiently(lambda: _rename(source, destination))
 
     def remove_tree(self, path: Path) -> None:
         """Remove a file, or a folder with all that is in it; links are removed and never followed."""
@@ -246,6 +247,14 @@ class FileSystem:
             raise
         except OSError as error:
             raise _translated(error, path, verb) from error
+
+
+def _replace(source: Path, destination: Path) -> None:
+    source.replace(destination)
+
+
+def _rename(source: Path, destination: Path) -> None:
+    source.rename(destination)
 
 
 class _GuardedFile(io.FileIO):
