@@ -92,7 +92,7 @@ def read_discovery(state_dir: Path) -> Discovery | None:
             media_roots=tuple(map(str, fields["media_roots"])),
             maps_paths=bool(fields["maps_paths"]),
         )
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

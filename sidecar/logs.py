@@ -97,7 +97,7 @@ def log_line_of_child(line: bytes, log: logging.Logger) -> None:
     try:
         entry = json.loads(text)
         level, message = logging.getLevelNamesMapping()[entry["level"]], str(entry["message"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         log.debug("%s", text)
         return
     details = str(entry.get("traceback", ""))

@@ -252,7 +252,7 @@ class Claims:
             return self._rescued(folder)
         except OSError as error:
             raise self._hot.unavailable("its journal cannot be read") from error
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             return self._rescued(folder)
 
     def _rescued(self, folder: Path) -> Claim | None:

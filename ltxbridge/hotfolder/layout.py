@@ -149,7 +149,7 @@ class HotFolder:
         try:
             text = _read_small(self.identity_file)
             identity = json.loads(text)["id"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise self.unavailable("its own files are not there") from error
         if not isinstance(identity, str) or not _IDENTITY.fullmatch(identity):
             raise self.unavailable("its own files are damaged")

@@ -89,7 +89,7 @@ class Ledger:
                 report=str(content["report"]),
                 files=tuple(DeliveredFile(**file) for file in content["files"]),
             )
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # the worst that comes of it is a delivery made again
         return entry if entry.files and entry.there else None
 

@@ -218,7 +218,7 @@ def _reason(error: str | None) -> str | None:
         return None
     try:
         reason = json.loads(error)["reason"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return "unreadable"
     return reason if reason in set(Reason) else "unknown"
 

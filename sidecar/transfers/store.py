@@ -279,7 +279,7 @@ class UploadStore:
             file_name, size = str(record["file_name"]), int(record["size_bytes"])
             owner, sha256 = str(record["owner"]), str(record["sha256"])
             touched = (place / _RECORD).stat().st_mtime
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
         if upload_id != _id_of(owner, sha256, size):
             return None
