@@ -24,7 +24,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import grpc
 from machine import in_words, machine
@@ -81,7 +81,7 @@ class Counted:
 
     def _say(self, change: int) -> None:
         self._open += change
-        print(json.dumps({"open": self._open, "at": time.monotonic()}), flush=True)  # noqa: T201
+        print(json.dumps({"open": self._open, "at": time.monotonic()}), flush=True)
 
 
 async def serve(root: Path) -> None:
@@ -101,7 +101,7 @@ async def serve(root: Path) -> None:
     await service.start()
     server = RpcServer(Counted(service), token=TOKEN, version="load", opener=_no_takes)  # type: ignore[arg-type]
     await server.listen_on_socket(socket_of(root))
-    print(json.dumps({"ready": True}), flush=True)  # noqa: T201
+    print(json.dumps({"ready": True}), flush=True)
     await asyncio.to_thread(sys.stdin.read)
     await server.drain(service.drain(grace_s=5), grace_s=10)
 
@@ -139,7 +139,7 @@ async def submit(root: Path, jobs: int, submitters: int) -> None:
     begun = time.perf_counter()
     await asyncio.gather(*(one() for _ in range(submitters)))
     seconds = time.perf_counter() - begun
-    print(json.dumps({"waits_ms": waits_ms, "names": names, "seconds": seconds}))  # noqa: T201
+    print(json.dumps({"waits_ms": waits_ms, "names": names, "seconds": seconds}))
 
 
 @dataclass
@@ -183,7 +183,7 @@ async def watch(root: Path, jobs: int, watchers: int) -> None:
         stream = stub_of(root).WatchJobs(pb.WatchJobsRequest(after_sequence=0), metadata=METADATA)
         async for answer in stream:
             if not answer.HasField("job"):
-                print(json.dumps({"watching": True}), flush=True)  # noqa: T201
+                print(json.dumps({"watching": True}), flush=True)
                 continue
             everything.hear(answer.job, since)
             if answer.job.revision == 1:
@@ -206,7 +206,7 @@ async def watch(root: Path, jobs: int, watchers: int) -> None:
     await waiting.join()
     for task in tasks:
         task.cancel()
-    print(  # noqa: T201
+    print(
         json.dumps(
             {
                 "events": everything.events,
@@ -230,7 +230,7 @@ async def read_slowly(root: Path, jobs: int, pause_s: float, until_s: float) -> 
             await asyncio.sleep(pause_s)
         if len(heard.ended) == jobs:
             break
-    print(json.dumps({"events": heard.events, "gaps": heard.gaps}))  # noqa: T201
+    print(json.dumps({"events": heard.events, "gaps": heard.gaps}))
 
 
 async def read_nothing(root: Path, streams: int) -> None:
@@ -240,7 +240,7 @@ async def read_nothing(root: Path, streams: int) -> None:
         stream = stub_of(root).WatchJobs(pb.WatchJobsRequest(after_sequence=0), metadata=METADATA)
         await stream.read()
         opened.append(stream)
-    print(json.dumps({"watching": True}), flush=True)  # noqa: T201
+    print(json.dumps({"watching": True}), flush=True)
     await asyncio.Event().wait()
 
 
@@ -252,27 +252,25 @@ class Role:
         self.process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
+        self._said = cast("IO[str]", self.process.stdout)
 
     def line(self) -> dict[str, Any]:
         """The next thing it says."""
-        assert self.process.stdout is not None
-        text = self.process.stdout.readline()
+        text = self._said.readline()
         if not text:
             sys.exit(f"{self.process.args} ended with {self.process.wait()}")
         return dict(json.loads(text))
 
     def end(self) -> None:
         """Close its standard input and wait."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(60)
+        self.process.communicate(timeout=60)
 
 
 @contextmanager
 def sidecar(root: Path) -> Iterator[Role]:
     """The sidecar under load."""
     role = Role("serve", root)
-    assert role.line() == {"ready": True}
+    role.line()
     try:
         yield role
     finally:
@@ -367,8 +365,8 @@ def main() -> None:
         )
     facts = machine("grpcio", "protobuf")
     missed = [name for name, goal in GOALS.items() if found[name] > goal]
-    print(json.dumps(found, indent=2))  # noqa: T201
-    print(in_words(facts))  # noqa: T201
+    print(json.dumps(found, indent=2))
+    print(in_words(facts))
     if options.write:
         report = {"machine": facts, "options": vars(options), "goals": GOALS, "found": found}
         RESULTS.joinpath("load.json").write_text(json.dumps(report, indent=2) + "\n")
@@ -379,21 +377,12 @@ def main() -> None:
 
 def _table(found: dict[str, Any], facts: dict[str, object], options: argparse.Namespace) -> str:
     rows = [f"| {name} | {value} | {GOALS.get(name, '')} |" for name, value in found.items()]
-    return "\n".join(
-        (
-            "# A sidecar under load",
-            "",
-            f"{options.jobs} jobs, {options.submitters} submitters, {options.watchers} watchers and one of "
-            f"everything, {SLOW_READERS} slow readers; all on one machine. `benchmarks/load.py --write`.",
-            "",
-            "| | found | goal |",
-            "| --- | --- | --- |",
-            *rows,
-            "",
-            in_words(facts),
-            "",
-        )
+    load = (
+        f"{options.jobs} jobs, {options.submitters} submitters, {options.watchers} watchers and one of all, "
+        f"{SLOW_READERS} slow readers; all on one machine. `benchmarks/load.py --write`."
     )
+    head = ("# A sidecar under load", "", load, "", "| | found | goal |", "| --- | --- | --- |")
+    return "\n".join((*head, *rows, "", in_words(facts), ""))
 
 
 def act(role: str, arguments: list[str]) -> None:

@@ -143,7 +143,11 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler runs in one
         closing = asyncio.create_task(self._closing.wait())
-        closing.add_done_callback(lambda _: task.cancel() if self._closing.is_set() else None)
+
+        def stop(_: asyncio.Task[Any]) -> None:
+            task.cancel()
+
+        closing.add_done_callback(stop)
         try:
             async for item in items:
                 with _taken_in_time(task):
@@ -156,6 +160,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
                 "The sidecar is stopping; the job goes on when it is started again."
             ) from None
         finally:
+            closing.remove_done_callback(stop)
             closing.cancel()
             close = getattr(items, "aclose", None)
             if close is not None:
