@@ -92,10 +92,14 @@ class FileSystem:
             descriptor = os.open(path, flags, 0o600 if private else 0o666)
         return io.BufferedWriter(_GuardedFile(self, path, descriptor), _BUFFER_BYTES)
 
-    def open_to_append(self, path: Path) -> BinaryIO:
-        """Open a private file (0600) to go on writing at its end; it is made where it is not there.
+    def open_to_append(self, path: Path, *, private: bool = False) -> BinaryIO:
+        """Open a file to go on writing at its end; it is made where it is not there.
 
         Failures of later writes and of closing are translated too.
+
+        Args:
+            path: The file.
+            private: Only this user may read it (0600), where it is made.
 
         Raises:
             NotAllowedError: It cannot be opened, or is a link.
@@ -104,7 +108,7 @@ class FileSystem:
         with self._call("open_to_append", path):
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             flags |= getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-            descriptor = os.open(path, flags, 0o600)
+            descriptor = os.open(path, flags, 0o600 if private else 0o666)
         return io.BufferedWriter(_GuardedFile(self, path, descriptor), _BUFFER_BYTES)
 
     def set_modified(self, path: Path, modified_ns: int) -> None:

@@ -54,6 +54,15 @@ class TakeChoices:
 _DEFAULT = TakeChoices()
 
 
+def server_option(command: Callable[P, R]) -> Callable[P, R]:
+    """`--server`: a sidecar on another machine."""
+    return click.option(
+        "--server",
+        metavar="NAME",
+        help="Use the sidecar of another machine, by the name `ltxbridge pki join` gave it.",
+    )(command)
+
+
 def place_options(command: Callable[P, R]) -> Callable[P, R]:
     """`--media-root`, `--map`, `--config`: where media may be."""
     return _stack(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -20,11 +20,13 @@ from ltxbridge.cli.options import (
     as_json,
     place_options,
     policy_for,
+    server_option,
     settings_from,
     take_options,
 )
 from ltxbridge.cli.progress import JobDisplay
 from ltxbridge.client import BridgeClient
+from ltxbridge.client.transfers import TransferClient
 from ltxbridge.notice import Notice, Notifier
 from ltxbridge.report import RequestState
 from ltxbridge.roundtrip.making import JobObserver
@@ -33,6 +35,7 @@ from ltxbridge.roundtrip.process import Delivery, Desk, process_timeline
 from sidecar.filesystem import FileSystem
 from sidecar.launch import sidecar_for
 from sidecar.pipelines.registry import engine_limits
+from sidecar.pki.remotes import remote_endpoint
 from sidecar.readers.box import ReaderBox
 from sidecar.settings import Settings
 
@@ -46,18 +49,21 @@ _WORTH_A_NOTICE_S = 10.0
 @click.argument("timelines", type=TIMELINE, nargs=-1, required=True, metavar="TIMELINE...")
 @place_options
 @take_options
+@server_option
 @as_json
 def process(
     timelines: tuple[Path, ...],
     media_roots: tuple[Path, ...],
     path_maps: tuple[str, ...],
     config_file: Path | None,
+    server: str | None,
     as_json: bool,
     **choices: Any,
 ) -> int:
     """Make the takes each TIMELINE asks for, and write it anew with them in place.
 
-    Uses the running sidecar, or starts one for the duration. No original is touched. Ends with 1 where a
+    Uses the running sidecar, or starts one for the duration; with --server, another machine's, which is sent the
+    media and sends back the takes. No original is touched. Ends with 1 where a
     mark could not be met; everything else is delivered all the same.
     """
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
@@ -66,7 +72,9 @@ def process(
     lost: UnavailableError | NotAuthenticatedError | None = None
     try:
         # Keeps what was delivered before the sidecar was lost.
-        results += process_all(timelines, settings, TakeChoices(**choices), quiet=as_json)
+        results += process_all(
+            timelines, settings, TakeChoices(**choices), quiet=as_json, server=server
+        )
     except (UnavailableError, NotAuthenticatedError) as error:
         lost = error
         results += [(path, error) for path in timelines[len(results) :]]
@@ -113,6 +121,7 @@ def process_all(
     *,
     quiet: bool,
     filesystem: FileSystem | None = None,
+    server: str | None = None,
 ) -> Iterator[tuple[Path, Delivery | BridgeError]]:
     """Process timelines one after another; one that cannot be read stops no other.
 
@@ -122,6 +131,7 @@ def process_all(
         choices: What the command line said about takes.
         quiet: Print nothing.
         filesystem: The facade all writing goes through.
+        server: Name of a sidecar on another machine, which is sent the media; None for this machine's.
 
     Yields:
         Each timeline with its delivery, or with why there is none.
@@ -135,11 +145,15 @@ def process_all(
     roots |= {choices.folder_for(path) for path in timelines} | set(settings.media_roots)
     # Requests name this machine's own paths: mapped already, and a sidecar of ours must not do it twice.
     unmapped = replace(settings, path_maps=())
-    with (
-        sidecar_for(unmapped, extra_roots=sorted(roots)) as endpoint,
-        BridgeClient(endpoint) as client,
-        ReaderBox() as box,
-    ):
+    with ExitStack() as stack:
+        if server is None:
+            endpoint = stack.enter_context(sidecar_for(unmapped, extra_roots=sorted(roots)))
+            transfers = None
+        else:
+            endpoint = remote_endpoint(settings.state_dir, server)
+            transfers = stack.enter_context(TransferClient(endpoint))
+        client = stack.enter_context(BridgeClient(endpoint))
+        box = stack.enter_context(ReaderBox())
         for path in timelines:
             try:
                 with _display(quiet=quiet) as observer:
@@ -149,6 +163,7 @@ def process_all(
                         client=client,
                         folder=choices.folder_for(path),
                         observer=observer,
+                        transfers=transfers,
                     )
             except (UnavailableError, NotAuthenticatedError):
                 raise

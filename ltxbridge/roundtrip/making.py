@@ -43,19 +43,26 @@ def make_takes(
     client: BridgeClient,
     document_digest: str,
     observer: JobObserver,
-    filesystem: FileSystem,
+    still_good: Callable[[Job], bool],
 ) -> tuple[Outcome, ...]:
     """Queue every take, then wait for each in turn. One that fails stops no other.
 
     A take that was made before for the same document, mark and request, and whose file is still what it
     was, is taken as it is; see `request_id_of`.
 
+    Args:
+        planned: What to make.
+        client: The sidecar.
+        document_digest: Of the timeline.
+        observer: Told of every job snapshot.
+        still_good: Whether a finished job's take can still be had.
+
     Raises:
         UnavailableError: The sidecar is gone and does not come back; its jobs go on when it does.
         NotAuthenticatedError: The token is wrong.
     """
     queued = [
-        (take, _queue(take, client=client, document_digest=document_digest, filesystem=filesystem))
+        (take, _queue(take, client=client, document_digest=document_digest, still_good=still_good))
         for take in planned
     ]
     return tuple(_outcome(take, job, client=client, observer=observer) for take, job in queued)
@@ -69,7 +76,11 @@ def request_id_of(planned: PlannedTake, *, document_digest: str, attempt: int) -
 
 
 def _queue(
-    planned: PlannedTake, *, client: BridgeClient, document_digest: str, filesystem: FileSystem
+    planned: PlannedTake,
+    *,
+    client: BridgeClient,
+    document_digest: str,
+    still_good: Callable[[Job], bool],
 ) -> Job | BridgeError:
     """Create the job, or find the one that an earlier run created and that is still good.
 
@@ -80,7 +91,7 @@ def _queue(
         for attempt in count():
             request_id = request_id_of(planned, document_digest=document_digest, attempt=attempt)
             job = client.create_job(planned.request, request_id=request_id)
-            if not job.state.terminal or _still_good(job, filesystem):
+            if not job.state.terminal or still_good(job):
                 return job
     except UnavailableError:
         raise
@@ -91,7 +102,8 @@ def _queue(
     raise AssertionError
 
 
-def _still_good(job: Job, filesystem: FileSystem) -> bool:
+def take_is_on_disk(job: Job, *, filesystem: FileSystem) -> bool:
+    """Whether a finished job's take is in its place on this machine, and is what was made."""
     if job.take is None:
         return False
     path = Path(job.take.path)

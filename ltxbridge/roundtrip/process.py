@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from interchange.model.engine import EngineLimits
 from interchange.plan import Plan, PlanOptions
 from ltxbridge.client import BridgeClient
+from ltxbridge.client.transfers import TransferClient
 from ltxbridge.report import DeliveryReport, render_html, render_json
 from ltxbridge.roundtrip.accounts import delivery_report
 from ltxbridge.roundtrip.delivery import DeliveredTimeline, deliver_timeline
-from ltxbridge.roundtrip.making import JobObserver, Outcome, make_takes
+from ltxbridge.roundtrip.making import JobObserver, Outcome, make_takes, take_is_on_disk
 from ltxbridge.roundtrip.originals import Originals
+from ltxbridge.roundtrip.remote import make_takes_remotely
 from ltxbridge.roundtrip.timeline import Timeline, open_timeline, plan_timeline
 from sidecar.filesystem import FileSystem
 from sidecar.media.paths import PathMapping
@@ -94,6 +97,7 @@ def process_timeline(
     client: BridgeClient,
     folder: Path,
     observer: JobObserver,
+    transfers: TransferClient | None = None,
 ) -> Delivery:
     """Make the takes a timeline asks for and deliver it with them.
 
@@ -103,6 +107,7 @@ def process_timeline(
         client: The sidecar.
         folder: Where the delivery goes.
         observer: Told of every job snapshot.
+        transfers: Carries media to and from a sidecar that shares no folder with this machine.
 
     Raises:
         BridgeError: The document cannot be read, the sidecar is gone, or the folder cannot be written. What
@@ -110,7 +115,9 @@ def process_timeline(
     """
     planned = read_and_plan(path, desk=desk)
     desk.filesystem.make_folder(folder)
-    outcomes = make_planned(planned, desk=desk, client=client, observer=observer)
+    outcomes = make_planned(
+        planned, desk=desk, client=client, observer=observer, transfers=transfers
+    )
     return deliver(planned, outcomes, desk=desk, folder=folder)
 
 
@@ -132,7 +139,12 @@ def read_and_plan(path: Path, *, desk: Desk) -> Planned:
 
 
 def make_planned(
-    planned: Planned, *, desk: Desk, client: BridgeClient, observer: JobObserver
+    planned: Planned,
+    *,
+    desk: Desk,
+    client: BridgeClient,
+    observer: JobObserver,
+    transfers: TransferClient | None = None,
 ) -> tuple[Outcome, ...]:
     """The second third: have every take made, or found where it was made before.
 
@@ -140,12 +152,21 @@ def make_planned(
         BridgeError: The sidecar is gone.
     """
     desk.originals.note_digests({str(path) for path in planned.files_read})
+    if transfers is not None:
+        return make_takes_remotely(
+            planned.plan.takes,
+            client=client,
+            transfers=transfers,
+            document_digest=planned.timeline.sha256,
+            observer=observer,
+            filesystem=desk.filesystem,
+        )
     return make_takes(
         planned.plan.takes,
         client=client,
         document_digest=planned.timeline.sha256,
         observer=observer,
-        filesystem=desk.filesystem,
+        still_good=partial(take_is_on_disk, filesystem=desk.filesystem),
     )
 
 

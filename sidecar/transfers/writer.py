@@ -51,7 +51,7 @@ class UploadWriter:
             InvalidInputError: It does not hold what was committed (RANGE_INVALID).
             ExhaustedError: The disk is full.
         """
-        self._file = self._filesystem.open_to_append(self._part)
+        self._file = self._filesystem.open_to_append(self._part, private=True)
         self._filesystem.fsync_file(self._part)  # an earlier stream may have ended with a kill
         with self._part.open("rb") as held:
             while block := held.read(CHUNK_BYTES):
