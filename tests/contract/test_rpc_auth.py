@@ -1,7 +1,5 @@
 """The token is asked for on every call there is; the list of calls comes from the descriptors."""
 
-import importlib
-import pkgutil
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -9,40 +7,12 @@ from pathlib import Path
 import grpc
 import pytest
 from google.protobuf import descriptor_pool
-from grpc_health.v1 import health_pb2
-from grpc_reflection.v1alpha import reflection_pb2
+from support.every_method import call, every_method
 from support.model_examples import JOB_ID, example_request
 from support.rpc_harness import TOKEN, running_server
 
-import ltxbridge.v1
 from interchange.errors import NotAuthenticatedError, Reason
 from ltxbridge.client import BridgeClient
-
-
-def _every_method():
-    """(path, method descriptor) of every RPC of the contract, of health and of reflection."""
-    modules = [
-        importlib.import_module(f"ltxbridge.v1.{module.name}")
-        for module in pkgutil.iter_modules(ltxbridge.v1.__path__)
-        if module.name.endswith("_pb2")
-    ]
-    for module in (*modules, health_pb2, reflection_pb2):
-        for service in module.DESCRIPTOR.services_by_name.values():
-            for method in service.methods:
-                yield f"/{service.full_name}/{method.name}", method
-
-
-def _call(channel, path, method, metadata):
-    kinds = {
-        (False, False): channel.unary_unary,
-        (False, True): channel.unary_stream,
-        (True, False): channel.stream_unary,
-        (True, True): channel.stream_stream,
-    }
-    stub = kinds[method.client_streaming, method.server_streaming](path)
-    request = iter([b""]) if method.client_streaming else b""
-    answer = stub(request, metadata=metadata, timeout=5)
-    return list(answer) if method.server_streaming else answer
 
 
 @pytest.fixture(scope="module", params=["unix", "tcp"])
@@ -54,7 +24,7 @@ def running(request):
         yield server
 
 
-METHODS = list(_every_method())
+METHODS = list(every_method())
 
 
 def test_walk_finds_every_service():
@@ -87,7 +57,7 @@ def test_walk_finds_every_service():
 def test_call_without_the_right_token_is_refused(running, path, method, metadata):
     with grpc.insecure_channel(running.endpoint.address) as channel:
         with pytest.raises(grpc.RpcError) as caught:
-            _call(channel, path, method, metadata)
+            call(channel, path, method, metadata)
         assert caught.value.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
@@ -112,7 +82,7 @@ def test_call_with_the_token_passes_the_gate(running, path, method):
     code = None
     with grpc.insecure_channel(running.endpoint.address) as channel:
         try:
-            _call(channel, path, method, (("authorization", f"Bearer {TOKEN}"),))
+            call(channel, path, method, (("authorization", f"Bearer {TOKEN}"),))
         except grpc.RpcError as error:
             code = error.code()
     assert code is not grpc.StatusCode.UNAUTHENTICATED
@@ -131,9 +101,9 @@ def test_client_with_the_wrong_token_is_told_so(running, tmp_path):
             lambda: next(client.watch_job(JOB_ID)),
             lambda: next(client.fetch_frames(JOB_ID)),
         )
-        for call in calls:
+        for asked in calls:
             with pytest.raises(NotAuthenticatedError) as caught:
-                call()
+                asked()
             assert caught.value.reason is Reason.TOKEN_INVALID
 
 
