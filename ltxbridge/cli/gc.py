@@ -12,7 +12,7 @@ import click
 from ltxbridge.cli.options import as_json
 from sidecar.filesystem import FileSystem
 from sidecar.lifecycle.collect import Collected, collect, confirm
-from sidecar.lifecycle.inventory import state_items, take_items
+from sidecar.lifecycle.inventory import state_items, take_items, upload_items
 from sidecar.lifecycle.policy import Choice, Limits, choose
 from sidecar.lifecycle.quota import BYTES_PER_GB
 from sidecar.lifecycle.table import JobTable, job_table
@@ -90,7 +90,11 @@ def _choices(
     filesystem: FileSystem,
 ) -> tuple[Choice, ...]:
     jobs = table.jobs()
-    items = (*take_items(jobs, keep_used_in=keep_used_in), *state_items(settings.state_dir))
+    items = (
+        *take_items(jobs, keep_used_in=keep_used_in),
+        *upload_items(settings.state_dir, jobs),
+        *state_items(settings.state_dir),
+    )
     return tuple(confirm(choose(items, limits, now=datetime.now(UTC)), filesystem=filesystem))
 
 

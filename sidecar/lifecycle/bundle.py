@@ -150,8 +150,8 @@ def _versions() -> object:
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "sqlite": sqlite3.sqlite_version,
-        "system": platform.system(),
-        "release": platform.release(),
+        "system": sys.platform,
+        "release": platform.platform(),
         "machine": platform.machine(),
         "cores": os.cpu_count(),
     }

@@ -20,6 +20,7 @@ from sidecar.lifecycle.policy import Item, Kind, StoredFile
 _ROTATED_LOG = re.compile(r"[a-z-]+\.log\.\d+")
 _BACKUP = re.compile(r"jobs\.sqlite3\..*(backup|bak).*")
 _MANIFEST_BOX = b"jumb"
+_ID = re.compile(r"[0-9a-f]{32}")
 _NEVER = datetime.fromtimestamp(0, UTC)
 
 
@@ -75,6 +76,39 @@ def _why_held(found: StoredFile, take: Take, media: Path, reading: Collection[st
     if not recognisable(media.stem):
         return "no timeline could be searched for its name"
     return ""
+
+
+def upload_items(state_dir: Path, jobs: Sequence[Job]) -> tuple[Item, ...]:
+    """What remote clients have sent, those that nobody sends on.
+
+    Args:
+        state_dir: The state folder.
+        jobs: All of the job table: those that have not ended hold what they read.
+    """
+    reading = {path for job in jobs if not job.state.terminal for path in read_paths(job.request)}
+    try:
+        folders = sorted((state_dir / "uploads").resolve().iterdir())
+    except OSError:  # nobody ever sent anything
+        return ()
+    found = (_upload_item(folder, reading) for folder in folders if _ID.fullmatch(folder.name))
+    return tuple(item for item in found if item is not None)
+
+
+def _upload_item(folder: Path, reading: Collection[str]) -> Item | None:
+    record = stored_file(folder / "upload.json")
+    if record is None or folder.is_symlink():
+        return None
+    # The record goes last: without it the sidecar takes what is left for what a crash left, and sweeps it.
+    media = [stored_file(path) for path in sorted(folder.iterdir()) if path != record.path]
+    files = (*(file for file in media if file is not None), record)
+    used = any(str(file.path) in reading for file in files)
+    return Item(
+        Kind.UPLOAD,
+        str(folder),
+        files,
+        modified(record),
+        held="a job that has not ended reads it" if used else "",
+    )
 
 
 def state_items(state_dir: Path) -> tuple[Item, ...]:
