@@ -23,8 +23,9 @@ from ltxbridge.hotfolder.sightings import LIMITS, Limits, Listing, look, look_ag
 _LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
-_PROBES_A_POLL = 64
-"""More are left to the next poll, so that a thousand damaged files do not hold up the whole ones."""
+_ASKED_FOR_ONE = 4
+"""Timelines asked about in one poll, for each it may hand out: a thousand damaged ones must neither make a
+poll long nor hold up the whole ones behind them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +187,7 @@ class Intake:
 
     def _judge(self) -> list[Verdict]:
         verdicts: list[Verdict] = []
-        for relative in self._readiness.due(_PROBES_A_POLL):
+        for relative in self._readiness.due(_ASKED_FOR_ONE * self._most):
             if len(verdicts) == self._most:
                 break
             verdict = self._readiness.judge(relative)
