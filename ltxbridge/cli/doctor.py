@@ -14,6 +14,7 @@ from ltxbridge.client import BridgeClient
 from ltxbridge.doctor import CheckState, Subject, render_json, render_text, run_checks, worst
 from sidecar.credentials.identity import STATEMENT, read_anchor
 from sidecar.launch import running_sidecar
+from sidecar.lifecycle.quota import BYTES_PER_GB, folder_bytes
 from sidecar.settings import Settings
 
 
@@ -50,6 +51,8 @@ def subject_of(settings: Settings, *, out: Path) -> Subject:
         path_maps=tuple((item.prefix, item.replacement) for item in settings.path_maps),
         list_engines=lambda: _engines(settings),
         describe_identity=lambda: _identity(settings),
+        quota_bytes=settings.quota_gb * BYTES_PER_GB,
+        state_bytes=lambda: folder_bytes(settings.state_dir),
     )
 
 

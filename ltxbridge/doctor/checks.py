@@ -43,6 +43,7 @@ def _findings(subject: Subject) -> Iterator[Finding]:
     yield check_private_folder("state folder", subject.state_dir)
     yield check_private_folder("runtime folder", subject.runtime_dir)
     yield check_disk("disk of the output", subject.output_dir)
+    yield check_quota(subject.quota_bytes, held_bytes=subject.state_bytes())
     for root in subject.media_roots:
         yield check_media_root(root)
     for written, here in subject.path_maps:
@@ -170,6 +171,22 @@ def check_disk(name: str, folder: Path) -> Finding:
             name, CheckState.WARN, text, "A minute of ProRes 422 HQ in HD takes 1.6 GB; free some."
         )
     return Finding(name, CheckState.OK, text)
+
+
+def check_quota(limit_bytes: int, *, held_bytes: int) -> Finding:
+    """Whether the state folder alone leaves room under the disk quota; takes count too, once a sidecar runs."""
+    held = f"the state folder holds {held_bytes / 10**9:.1f} GB"
+    if not limit_bytes:
+        return Finding("disk quota", CheckState.OK, f"no limit; {held}")
+    text = f"{limit_bytes / 10**9:.0f} GB; {held}"
+    if held_bytes > limit_bytes * 9 // 10:
+        return Finding(
+            "disk quota",
+            CheckState.WARN,
+            text,
+            "`ltxbridge gc` shows what can go; or raise `quota_gb` in the settings.",
+        )
+    return Finding("disk quota", CheckState.OK, text)
 
 
 def check_media_root(root: Path) -> Finding:

@@ -18,6 +18,7 @@ from ltxbridge.doctor.checks import (
     check_path_map,
     check_private_folder,
     check_python,
+    check_quota,
     check_sidecar,
     check_sqlite,
 )
@@ -131,3 +132,18 @@ def test_findings_as_json_state_the_worst() -> None:
             {"name": "disk", "state": "warn", "detail": "2 GB free", "remedy": "Free some."}
         ],
     }
+
+
+@pytest.mark.parametrize(
+    ("limit", "held", "state"),
+    [
+        (0, 10**12, "ok"),
+        (10**9, 9 * 10**8, "ok"),
+        (10**9, 9 * 10**8 + 1, "warn"),
+        (10**9, 2 * 10**9, "warn"),
+    ],
+)
+def test_a_quota_that_is_nearly_used_up_is_told(limit, held, state):
+    finding = check_quota(limit, held_bytes=held)
+    assert finding.state == state
+    assert ("ltxbridge gc" in finding.remedy) == (state == "warn")
