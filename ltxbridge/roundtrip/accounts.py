@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -151,7 +152,8 @@ def _changes(patch: Patch) -> tuple[str, ...]:
 
 def _credentials(take: Take, *, identity_folder: Path, box: ReaderBox) -> CredentialState:
     try:
-        report = box.verify_credentials(Path(take.path), identity_folder=identity_folder)
+        path = Path(os.path.realpath(take.path))
+        report = box.verify_credentials(path, identity_folder=identity_folder)
     except BridgeError as error:
         return CredentialState(valid=False, summary=error.message)
     return CredentialState(valid=True, summary=report.summary)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def stills_before(
 def stills_after(segment: Segment, take: Take, *, box: ReaderBox) -> tuple[Still, ...]:
     """The take's own frames, with one from the middle of each handle it has."""
     covered, file_range = take.record_range, take.file_range
+    path = Path(os.path.realpath(take.path))
     frames = list(_spread(covered))
     if file_range.start < covered.start:
         frames.insert(0, (file_range.start + covered.start) // 2)
@@ -48,7 +50,7 @@ def stills_after(segment: Segment, take: Take, *, box: ReaderBox) -> tuple[Still
         frames.append((covered.end + file_range.end) // 2)
     return tuple(
         Still(
-            _png(Path(take.path), frame - file_range.start, box=box),
+            _png(path, frame - file_range.start, box=box),
             _label(segment, frame),
             StillRole.TAKE if frame in covered else StillRole.HANDLE,
         )

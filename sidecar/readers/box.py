@@ -36,7 +36,13 @@ from sidecar.readers.calls import (
 )
 from sidecar.readers.limits import ReaderLimits
 from sidecar.readers.pipe import ANSWER, CALL, Message
-from sidecar.readers.process import PROGRAM, CrashedError, LimitError, ReaderProcess
+from sidecar.readers.process import (
+    PROGRAM,
+    CrashedError,
+    KilledError,
+    LimitError,
+    ReaderProcess,
+)
 from sidecar.serialise import dump, load
 
 _LOG = logging.getLogger(__name__)
@@ -214,11 +220,11 @@ class ReaderBox:
         was_used = process.used
         try:
             return process.exchange(message, wall_s=limits.wall_s)
-        except CrashedError:
+        except (CrashedError, KilledError):
             self._discard()
             if not was_used:
                 raise
-            # What the file before did to its memory is not this file's fault.
+            # What the file before did to its memory, or who killed it meanwhile, is not this file's fault.
             self._process = self._started(call)
             return self._process.exchange(message, wall_s=limits.wall_s)
         finally:

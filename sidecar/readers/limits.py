@@ -16,6 +16,7 @@ MEMORY_STATUS = 77
 """Exit status of a reader that ended itself because it used too much memory."""
 
 _OPEN_FILES = 64
+_PROCESSORS = 2
 _WATCH_EVERY_S = 0.2
 _NO_NEW_PRIVILEGES = 38  # PR_SET_NO_NEW_PRIVS
 
@@ -108,6 +109,7 @@ def apply_limits(
         set_limit("NOFILE", _OPEN_FILES, _OPEN_FILES)
     if platform == "linux":
         set_limit("AS", limits.memory_bytes, limits.memory_bytes)
+        _use_few_processors()
         _refuse_new_privileges()
     else:
         (watch or watch_memory)(limits.memory_bytes)
@@ -169,6 +171,14 @@ def _windows_peak_bytes() -> int:
         ctypes.c_void_p(-1), ctypes.byref(counters), counters.size
     )
     return counters.peak_working_set if found else 0
+
+
+def _use_few_processors() -> None:
+    """Decoders start a thread for each processor, and each holds pictures; on 64 of them nothing would fit."""
+    processors = sorted(os.sched_getaffinity(0))
+    # Not always the first ones: several readers on one machine would crowd there.
+    first = os.getpid() % len(processors)
+    os.sched_setaffinity(0, (processors + processors)[first : first + _PROCESSORS])
 
 
 def _refuse_new_privileges() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
@@ -9,11 +10,13 @@ from interchange.model.media import MediaFacts
 from sidecar.media.container import open_media, picture_stream
 from sidecar.media.probe import probe_media
 from sidecar.readers.calls import MediaOpens, ProbeMedia, Verdict
+from sidecar.readers.files import held_open
 
 
 def probe(call: ProbeMedia, _content: bytes) -> tuple[MediaFacts, bytes]:
     """Find out what a movie is."""
-    return probe_media(Path(call.path)), b""
+    with held_open(Path(call.path)) as path:
+        return replace(probe_media(path), path=call.path), b""
 
 
 def opens(call: MediaOpens, _content: bytes) -> tuple[Verdict, bytes]:
@@ -22,9 +25,8 @@ def opens(call: MediaOpens, _content: bytes) -> tuple[Verdict, bytes]:
     Raises:
         NotFoundError: It is not there.
     """
-    path = Path(call.path)
     try:
-        with open_media(path) as container:
+        with held_open(Path(call.path)) as path, open_media(path) as container:
             picture_stream(container, path)
     except UnsupportedError:
         return Verdict(holds=True), b""

@@ -16,6 +16,7 @@ CALL, ANSWER, REFUSAL, READY = b"C", b"A", b"E", b"R"
 
 _HEADER = struct.Struct(">cIII")
 _MOST_TEXT_BYTES = 64 << 20
+_READ_BYTES = 1 << 20
 _MOST_BYTES = 192 << 20  # a document and what is put into it
 
 
@@ -43,9 +44,11 @@ def send(pipe: BinaryIO, message: Message) -> None:
         OSError: Nobody reads.
     """
     text = message.text.encode()
-    pipe.write(_HEADER.pack(message.kind, message.cpu_s, len(text), len(message.content)))
-    pipe.write(text)
-    pipe.write(message.content)
+    header = _HEADER.pack(message.kind, message.cpu_s, len(text), len(message.content))
+    for part in (header, text, message.content):
+        rest = memoryview(part)
+        while rest:
+            rest = rest[pipe.write(rest) :]
     pipe.flush()
 
 
@@ -55,17 +58,29 @@ def receive(pipe: BinaryIO) -> Message | None:
     Raises:
         InternalError: What comes is no message.
     """
-    header = pipe.read(_HEADER.size)
-    if len(header) < _HEADER.size:
+    header = _exactly(pipe, _HEADER.size)
+    if header is None:
         return None
     kind, cpu_s, text_bytes, content_bytes = _HEADER.unpack(header)
     if text_bytes > _MOST_TEXT_BYTES or content_bytes > _MOST_BYTES:
         raise InternalError(f"A message of {text_bytes + content_bytes} bytes is not read.")
-    text = pipe.read(text_bytes)
-    content = pipe.read(content_bytes)
-    if len(text) < text_bytes or len(content) < content_bytes:
+    text = _exactly(pipe, text_bytes)
+    content = _exactly(pipe, content_bytes)
+    if text is None or content is None:
         return None
     try:
         return Message(kind, text.decode(), content, cpu_s)
     except UnicodeDecodeError as error:
         raise InternalError("A message is no text.") from error
+
+
+def _exactly(pipe: BinaryIO, count: int) -> bytes | None:
+    """So many bytes, in as many reads as an unbuffered pipe takes; None where it ends before."""
+    parts: list[bytes] = []
+    while count:
+        part = pipe.read(min(count, _READ_BYTES))
+        if not part:
+            return None
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)

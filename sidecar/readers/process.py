@@ -27,10 +27,16 @@ PROGRAM: Final = (sys.executable, "-P", "-m", "sidecar.readers.child")
 _LAST_WORDS_BYTES = 4000
 _LOG_CHUNK_BYTES = 1 << 16
 _END_WITHIN_S = 5.0
+_DEATH_WITHIN_S = 1.0
+_TOO_MUCH_MEMORY = "more memory than a reader may use"
 
 
 class LimitError(Exception):
     """The reader used more than it may; the message completes "reading it took ..."."""
+
+
+class KilledError(LimitError):
+    """The system killed it, most likely because memory ran out; it may have been somebody else's."""
 
 
 class CrashedError(Exception):
@@ -62,6 +68,8 @@ class ReaderProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
+                # A buffer has a lock, and who waits for an answer that never comes would keep it.
+                bufsize=0,
                 # A group of its own, so that whatever it might have started is killed with it.
                 start_new_session=sys.platform != "win32",
                 creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
@@ -111,12 +119,12 @@ class ReaderProcess:
 
     def end(self) -> None:
         """Kill it and whatever it started."""
-        if self._process.poll() is None:
-            if sys.platform == "win32":
-                self._process.kill()
-            else:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            # Also where it is dead already: what it started may live, and hold the pipes.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._process.pid, signal.SIGKILL)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_WITHIN_S)
         self._listener.join(_END_WITHIN_S)
@@ -173,11 +181,13 @@ class ReaderProcess:
 
     def _death(self, cpu_s: int) -> LimitError | CrashedError:
         try:
-            status = self._process.wait(_END_WITHIN_S)
+            status = self._process.wait(_DEATH_WITHIN_S)
         except subprocess.TimeoutExpired:
             return CrashedError("closed its pipe")
-        if status == MEMORY_STATUS or (sys.platform != "win32" and status == -signal.SIGKILL):
-            return LimitError("more memory than a reader may use")
+        if status == MEMORY_STATUS:
+            return LimitError(_TOO_MUCH_MEMORY)
+        if sys.platform != "win32" and status == -signal.SIGKILL:
+            return KilledError(_TOO_MUCH_MEMORY)
         if sys.platform != "win32" and status == -signal.SIGXCPU:
             return LimitError(f"more than {cpu_s} seconds of processor time")
         how = f"crashed with signal {-status}" if status < 0 else f"ended with code {status}"

@@ -6,9 +6,11 @@ from pathlib import Path
 
 from sidecar.media.stills import encode_png, read_picture
 from sidecar.readers.calls import StillPicture, Verdict
+from sidecar.readers.files import held_open
 
 
 def still(call: StillPicture, _content: bytes) -> tuple[Verdict, bytes]:
     """Decode a frame."""
-    picture = read_picture(Path(call.path), call.frame_index)
+    with held_open(Path(call.path)) as path:
+        picture = read_picture(path, call.frame_index, max_width_px=call.max_width_px)
     return Verdict(holds=True), encode_png(picture, max_width_px=call.max_width_px)

@@ -51,21 +51,7 @@ class FcpxmlFormat:
             document = path / BUNDLE_DOCUMENT
             _check_inside(document, path)
         try:
-            status = document.stat()
-            if not stat.S_ISREG(status.st_mode):
-                raise InvalidInputError(
-                    f"{document} is not a plain file but a folder, a pipe or a device. Name the exported "
-                    "timeline itself.",
-                    reason=Reason.DOCUMENT_UNSAFE,
-                )
-            size = status.st_size
-            if size > MAX_DOCUMENT_BYTES:
-                raise InvalidInputError(
-                    f"{document} has {size >> 20} MiB; no timeline above {MAX_DOCUMENT_BYTES >> 20} MiB "
-                    "is read. Export fewer projects at once.",
-                    reason=Reason.DOCUMENT_UNSAFE,
-                )
-            return document.read_bytes()
+            return _read_plain(document)
         except FileNotFoundError as error:
             raise NotFoundError(
                 f"There is no {document}. Check the name, or export the timeline again.",
@@ -142,6 +128,31 @@ class FcpxmlFormat:
         if self._last is None or self._last.document.xml.raw != raw:
             self._last = Timelines(FcpxmlDocument(raw))
         return self._last
+
+
+def _read_plain(document: Path) -> bytes:
+    """Read a plain file of bearable size; what is one is asked of the open file, not of its name."""
+    # Opening a pipe would wait for its other end.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(document, flags), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        status = os.fstat(file.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise InvalidInputError(
+                f"{document} is not a plain file but a folder, a pipe or a device. Name the exported "
+                "timeline itself.",
+                reason=Reason.DOCUMENT_UNSAFE,
+            )
+        # One byte more than is read tells a file that grew meanwhile.
+        size = status.st_size
+        raw = file.read(MAX_DOCUMENT_BYTES + 1) if size <= MAX_DOCUMENT_BYTES else b""
+    size = max(size, len(raw))
+    if size > MAX_DOCUMENT_BYTES:
+        raise InvalidInputError(
+            f"{document} has {size >> 20} MiB; no timeline above {MAX_DOCUMENT_BYTES >> 20} MiB "
+            "is read. Export fewer projects at once.",
+            reason=Reason.DOCUMENT_UNSAFE,
+        )
+    return raw
 
 
 def _is_bundle(path: Path) -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from interchange.errors import BridgeError, Reason
@@ -39,8 +41,21 @@ def test_a_timeline_reads_as_it_does_without_a_box(box: ReaderBox, demo: Path) -
 
 def test_a_movie_probes_and_shows_as_it_does_without_a_box(box: ReaderBox, movie: Path) -> None:
     assert box.probe_media(movie) == probe_media(movie)
-    png = encode_png(read_picture(movie, 3), max_width_px=320)
-    assert box.still_png(movie, 3, max_width_px=320) == png
+    png = encode_png(read_picture(movie, 3), max_width_px=960)
+    assert box.still_png(movie, 3, max_width_px=960) == png
+
+
+def test_a_small_still_is_the_large_one_averaged(box: ReaderBox, movie: Path) -> None:
+    """It is reduced before it is converted, to fit a reader's memory; nobody may see that."""
+    expected = encode_png(read_picture(movie, 3), max_width_px=320)
+    pictures = [
+        cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR).astype(int)
+        for png in (box.still_png(movie, 3, max_width_px=320), expected)
+    ]
+    difference = np.abs(pictures[0] - pictures[1])
+    # Where a colour is clipped, the order of clipping and averaging shows.
+    assert np.percentile(difference, 99) <= 2
+    assert difference.mean() < 0.2
 
 
 def test_readiness_tells_whole_files_from_cut_ones(
