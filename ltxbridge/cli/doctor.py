@@ -9,39 +9,43 @@ import click
 
 from interchange.errors import NotFoundError, Reason, UnavailableError
 from interchange.model.job import EngineStatus
-from ltxbridge.cli.options import FOLDER, as_json, place_options, settings_from
+from ltxbridge.cli.options import FOLDER, as_json, place_options, server_option, settings_from
 from ltxbridge.client import BridgeClient
 from ltxbridge.doctor import CheckState, Subject, render_json, render_text, run_checks, worst
 from sidecar.credentials.identity import STATEMENT, read_anchor
 from sidecar.launch import running_sidecar
 from sidecar.lifecycle.quota import BYTES_PER_GB, folder_bytes
+from sidecar.pki.remotes import remote_endpoint
 from sidecar.settings import Settings
 
 
 @click.command()
 @place_options
 @click.option("--out", type=FOLDER, default=Path(), help="Folder deliveries would go to.")
+@server_option
 @as_json
 def doctor(
     media_roots: tuple[Path, ...],
     path_maps: tuple[str, ...],
     config_file: Path | None,
     out: Path,
+    server: str | None,
     as_json: bool,
 ) -> int:
     """Examine this installation. Starts nothing; ends with 1 where something must be mended."""
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
-    findings = run_checks(subject_of(settings, out=out))
+    findings = run_checks(subject_of(settings, out=out, server=server))
     click.echo(render_json(findings) if as_json else render_text(findings), nl=False)
     return 1 if worst(findings) is CheckState.FAIL else 0
 
 
-def subject_of(settings: Settings, *, out: Path) -> Subject:
+def subject_of(settings: Settings, *, out: Path, server: str | None = None) -> Subject:
     """The installation with these settings.
 
     Args:
         settings: This machine's.
         out: Folder deliveries would go to.
+        server: Name of a sidecar on another machine, whose engines are asked for; None for this machine's.
     """
     return Subject(
         state_dir=settings.state_dir,
@@ -49,14 +53,17 @@ def subject_of(settings: Settings, *, out: Path) -> Subject:
         output_dir=out.absolute(),
         media_roots=settings.media_roots,
         path_maps=tuple((item.prefix, item.replacement) for item in settings.path_maps),
-        list_engines=lambda: _engines(settings),
+        list_engines=lambda: _engines(settings, server),
         describe_identity=lambda: _identity(settings),
         quota_bytes=settings.quota_gb * BYTES_PER_GB,
         state_bytes=lambda: folder_bytes(settings.state_dir),
     )
 
 
-def _engines(settings: Settings) -> Sequence[EngineStatus]:
+def _engines(settings: Settings, server: str | None) -> Sequence[EngineStatus]:
+    if server is not None:
+        with BridgeClient(remote_endpoint(settings.state_dir, server)) as client:
+            return client.list_engines()
     discovery = running_sidecar(settings)
     if discovery is None:
         raise UnavailableError("No sidecar is running; `ltxbridge process` starts one by itself.")

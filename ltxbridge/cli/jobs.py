@@ -12,17 +12,21 @@ import click
 from interchange.errors import NotFoundError, Reason, UnavailableError
 from interchange.model.job import Job, JobState
 from interchange.timebase import format_timecode
-from ltxbridge.cli.options import as_json
+from ltxbridge.cli.options import as_json, server_option
 from ltxbridge.client import BridgeClient
 from sidecar.launch import running_sidecar
+from sidecar.pki.remotes import remote_endpoint
 from sidecar.settings import load_settings
 
 _job_id = click.argument("job_id")
 
 
 @click.group()
-def jobs() -> None:
+@server_option
+@click.pass_context
+def jobs(context: click.Context, server: str | None) -> None:
     """List, show, watch and cancel jobs of the running sidecar."""
+    context.obj = server
 
 
 @jobs.command("list")
@@ -86,6 +90,11 @@ def cancel_job(job_id: str, as_json: bool) -> None:
 @contextmanager
 def _client() -> Iterator[BridgeClient]:
     settings = load_settings()
+    server: str | None = click.get_current_context().obj
+    if server is not None:
+        with BridgeClient(remote_endpoint(settings.state_dir, server)) as client:
+            yield client
+        return
     discovery = running_sidecar(settings)
     if discovery is None:
         raise UnavailableError(
