@@ -159,7 +159,7 @@ class StatusFile:
         try:
             with self._path.open("rb") as file:
                 content = json.loads(file.read(_LARGEST_BYTES))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
 

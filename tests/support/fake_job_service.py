@@ -8,7 +8,13 @@ from datetime import UTC, datetime
 
 from support.model_examples import example_engine, example_geometry
 
-from interchange.errors import ConflictError, NotFoundError, Reason, UnsupportedError
+from interchange.errors import (
+    ConflictError,
+    InvalidInputError,
+    NotFoundError,
+    Reason,
+    UnsupportedError,
+)
 from interchange.model.caller import LOCAL_CALLER, Caller
 from interchange.model.job import EngineStatus, Job, JobState, Progress
 from interchange.model.request import GenerationRequest
@@ -85,6 +91,8 @@ class FakeJobService:
         self._enter(caller)
         assert isinstance(states, frozenset)
         assert 1 <= page_size <= 1000
+        if page_token and not (page_token.isascii() and page_token.isdigit()):
+            raise InvalidInputError("This page token is none of ours.")
         start = int(page_token or 0)
         found = [
             job
