@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -16,6 +16,7 @@ from ltxbridge.v1 import generation_service_pb2 as pb
 from ltxbridge.v1 import generation_service_pb2_grpc as pb_grpc
 from ltxbridge.wire.fields import at_least, invalid, require, text
 from sidecar.rpc.auth import caller_of
+from sidecar.rpc.errors import abort
 from sidecar.rpc.frames import FrameStreamer
 from sidecar.rpc.ports import Jobs
 
@@ -45,6 +46,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         self._jobs = jobs
         self._frames = frames
         self._closing = closing
+        self._saying: set[asyncio.Future[None]] = set()
 
     async def CreateJob(
         self, request: pb.CreateJobRequest, context: Context
@@ -90,7 +92,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         snapshots = self._jobs.watch(
             job_id, caller=caller_of(context), after_revision=after, replay=request.replay
         )
-        async for job in self._until_closing(snapshots):
+        async for job in self._until_closing(snapshots, context):
             yield pb.WatchJobResponse(job=wire.job_to_proto(job))
 
     async def WatchJobs(
@@ -102,7 +104,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             else None
         )
         changes = self._jobs.watch_all(caller=caller_of(context), after_sequence=after)
-        async for sequence, job in self._until_closing(changes):
+        async for sequence, job in self._until_closing(changes, context):
             yield pb.WatchJobsResponse(
                 sequence=sequence, job=None if job is None else wire.job_to_proto(job)
             )
@@ -138,7 +140,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         ):
             yield chunk
 
-    async def _until_closing(self, items: AsyncIterator[T]) -> AsyncIterator[T]:
+    async def _until_closing(self, items: AsyncIterator[T], context: Context) -> AsyncIterator[T]:
         """Pass items on until they end or the server is about to stop."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a handler runs in one
@@ -150,7 +152,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         closing.add_done_callback(stop)
         try:
             async for item in items:
-                with _taken_in_time(task):
+                with self._taken_in_time(task, context):
                     yield item
         except asyncio.CancelledError:
             if not self._closing.is_set():
@@ -166,16 +168,33 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             if close is not None:
                 await close()
 
+    @contextmanager
+    def _taken_in_time(self, task: asyncio.Task[Any], context: Context) -> Iterator[None]:
+        """End a call whose answer is not taken; a watcher calls again after the last one it has seen.
 
-@contextmanager
-def _taken_in_time(task: asyncio.Task[Any]) -> Iterator[None]:
-    """End a call whose answer is not taken; a watcher calls again after the last one it has seen.
+        Keep-alive pings notice a client that hangs only while they can be sent: once its socket's buffer is
+        full, which on a unix socket nothing times out, they wait behind the answers.
+        """
 
-    Keep-alive pings notice a client that hangs only while they can be sent: once its socket's buffer is full,
-    which on a unix socket nothing times out, they wait behind the answers.
-    """
-    ending = asyncio.get_running_loop().call_later(_STUCK_S, task.cancel)
-    try:
-        yield
-    finally:
-        ending.cancel()
+        def let_go() -> None:
+            task.cancel()
+            # Reaches the client when it reads again, after what it has not read; nobody here waits for that.
+            saying = asyncio.ensure_future(_say_let_go(context))
+            self._saying.add(saying)
+            saying.add_done_callback(self._saying.discard)
+
+        ending = asyncio.get_running_loop().call_later(_STUCK_S, let_go)
+        try:
+            yield
+        finally:
+            ending.cancel()
+
+
+async def _say_let_go(context: Context) -> None:
+    with suppress(grpc.aio.AbortError, grpc.aio.UsageError, asyncio.CancelledError):
+        await abort(
+            context,
+            UnavailableError(
+                "The answers were not read for too long. Watch again from the last one seen."
+            ),
+        )

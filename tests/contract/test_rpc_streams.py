@@ -218,3 +218,74 @@ def test_socket_in_a_folder_with_an_odd_name_is_reached(short_dir, name):
     with running_server(folder) as running, BridgeClient(running.endpoint) as client:
         assert client.serving()
         assert (folder / "s.sock").stat().st_mode & 0o777 == 0o600
+
+
+def test_watch_jobs_tells_where_it_starts_and_then_every_change(client, running):
+    old = client.create_job(example_request())
+    with closing(client.watch_jobs()) as changes:
+        assert next(changes) == (1, None)
+        job = client.create_job(example_request(seed=2))
+        running.run(running.jobs.advance(job.job_id, state=JobState.RUNNING))
+        assert next(changes) == (2, job)
+        sequence, snapshot = next(changes)
+        assert (sequence, snapshot.state) == (3, JobState.RUNNING)
+    with closing(client.watch_jobs(after_sequence=0)) as changes:
+        assert [next(changes) for _ in range(3)] == [(0, None), (1, old), (2, job)]
+    _eventually(lambda: running.jobs.open_watches == 0)
+
+
+def test_watch_jobs_goes_on_after_a_restart_where_it_was(short_dir):
+    jobs = FakeJobService()
+    seen = []
+    with running_server(short_dir, jobs=jobs) as first:
+        client = BridgeClient(first.endpoint, reconnect_for_s=20)
+        job = client.create_job(example_request())
+
+        def read():
+            for sequence, snapshot in client.watch_jobs(after_sequence=0):
+                seen.append(sequence)
+                if snapshot is not None and snapshot.state.terminal:
+                    return
+
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read)
+            _eventually(lambda: len(seen) == 2)
+            first.run(first.server.drain(asyncio.sleep(0), grace_s=1))
+            again = FakeJobService()
+            again.jobs, again.changes = jobs.jobs, jobs.changes
+            with running_server(short_dir, jobs=again, token="7" * 64) as second:
+                second.run(again.advance(job.job_id, state=JobState.RUNNING))
+                second.run(again.advance(job.job_id, state=JobState.SUCCEEDED))
+                reading.result(20)
+        client.close()
+    assert seen == [0, 1, 2, 3]
+
+
+def test_replay_starts_with_the_first_snapshot(client, running):
+    job = client.create_job(example_request())
+    running.run(running.jobs.advance(job.job_id, state=JobState.RUNNING))
+    running.run(running.jobs.advance(job.job_id, state=JobState.FAILED))
+    present = [snapshot.revision for snapshot in client.watch_job(job.job_id)]
+    replayed = [snapshot.revision for snapshot in client.watch_job(job.job_id, replay=True)]
+    assert (present, replayed) == ([3], [1, 2, 3])
+
+
+def test_a_watcher_that_takes_nothing_is_let_go(short_dir, monkeypatch):
+    """Also with a backlog that fills every buffer on the way, so that no ping comes through."""
+    monkeypatch.setattr("sidecar.rpc.generation._STUCK_S", 0.3)
+    with running_server(short_dir) as running:
+        big = example_request(prompt="p" * 16_000)
+        with BridgeClient(running.endpoint) as client:
+            job = client.create_job(big)
+        for done in range(1000):
+            progress = Progress("generating", done, 1000, done / 1000)
+            running.run(running.jobs.advance(job.job_id, progress=progress))
+        with grpc.insecure_channel(running.endpoint.address) as channel:
+            stub = pb_grpc.GenerationServiceStub(channel)
+            stuck = stub.WatchJobs(pb.WatchJobsRequest(after_sequence=0), metadata=METADATA)
+            assert next(stuck).sequence == 0
+            assert running.jobs.open_watches == 1
+            _eventually(lambda: running.jobs.open_watches == 0)
+            with pytest.raises(grpc.RpcError) as caught:
+                list(stuck)
+            assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
