@@ -210,6 +210,7 @@ def watch_folder(
                 workers=how.workers,
                 poll_s=interval_s,
                 once_after_s=settle_s + 2 * interval_s if how.once else None,
+                once_patience_s=2 * (settle_s + _patience_s(how) + 2 * interval_s),
             ),
         )
         announce(
@@ -229,16 +230,21 @@ def watch_folder(
 def _intake(
     hot: HotFolder, how: WatchChoices, *, settle_s: float, settings: Settings, box: ReaderBox
 ) -> Intake:
-    patience_s = how.patience_s
-    if patience_s is None:
-        patience_s = _ONCE_PATIENCE_S if how.once else 600.0
+    patience_s = _patience_s(how)
     return Intake(
         hot,
         settle_s=settle_s,
         clock=time.monotonic,
         probe=BoxProbe(hot, roots=settings.media_roots, mappings=settings.path_maps, box=box),
         patience_s=patience_s,
+        companions_s=min(60.0, patience_s),
     )
+
+
+def _patience_s(how: WatchChoices) -> float:
+    if how.patience_s is not None:
+        return how.patience_s
+    return _ONCE_PATIENCE_S if how.once else 600.0
 
 
 def _desk(

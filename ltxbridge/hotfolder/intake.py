@@ -98,6 +98,7 @@ class Intake:
         probe: Opens what has settled.
         patience_s: How long something that fails its probe, or is locked, may stay unchanged before it is
             refused, in seconds.
+        companions_s: How long a timeline waits for media that are to lie beside it, in seconds.
         most: The most that one `poll` hands out; the rest comes with the next.
         answer_s: How long the disk may take for a scan, in seconds.
         probing_s: How long all probes of one poll may take before the disk counts as gone, in seconds.
@@ -114,6 +115,7 @@ class Intake:
         clock: Callable[[], float],
         probe: Probe,
         patience_s: float = 600,
+        companions_s: float = 60,
         most: int = 16,
         answer_s: float = 30,
         probing_s: float = 300,
@@ -129,11 +131,17 @@ class Intake:
         self._limits = limits
         self._listed = listed
         self._readiness = Readiness(
-            Waits(settle_s, patience_s=patience_s), _Examiner(hot.incoming, probe, held)
+            Waits(settle_s, patience_s=patience_s, companions_s=companions_s),
+            _Examiner(hot.incoming, probe, held),
         )
         self._thread = OwnThread(f"scan {printable(hot.root.name)}")
         self._identity: str | None = None
         self._mentioned: frozenset[str] = frozenset()
+
+    @property
+    def seen(self) -> int:
+        """How many timelines the last scan saw in `in/`, ready or not."""
+        return self._readiness.seen
 
     def poll(self) -> tuple[Arrival | Refusal, ...]:
         """Scan once and hand out what is ready, the longest waiting first.

@@ -33,10 +33,10 @@ def held_by_another(path: Path, *, open_alone: Callable[[Path], None] | None = N
 
 
 def open_as_posix(path: Path) -> None:
-    """Open and close a regular file, following no link and waiting for nobody.
+    """Open and close a file, following no link and waiting for nobody.
 
     Raises:
-        OSError: It cannot be opened, or is no regular file.
+        OSError: It cannot be opened.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags)

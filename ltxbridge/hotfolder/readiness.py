@@ -150,6 +150,11 @@ class Readiness:
         self._by_name: dict[str, list[str]] | None = None
         self._began = 0.0
 
+    @property
+    def seen(self) -> int:
+        """How many timelines there are."""
+        return len(self._cases)
+
     def observe(self, listing: Listing, *, began: float, ended: float) -> None:
         """Take in one scan.
 
@@ -280,7 +285,8 @@ class Readiness:
 
     def _pause(self, case: _Case) -> None:
         """Ask again later, and later each time: what has not changed will hardly answer otherwise."""
-        case.next_s = self._began + case.pause_s
+        left_s = case.since + self._waits.patience_s - self._began
+        case.next_s = self._began + (min(case.pause_s, left_s) if left_s > 0 else case.pause_s)
         case.pause_s = min(case.pause_s * 2, _LONGEST_PAUSE_S)
 
 

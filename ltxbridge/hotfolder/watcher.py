@@ -37,6 +37,10 @@ _IN_HAND_PER_WORKER = 16
 class Taking(Protocol):
     """What the watcher asks of the intake; `ltxbridge.hotfolder.intake.Intake`."""
 
+    @property
+    def seen(self) -> int:
+        """How many timelines the last scan saw."""
+
     def poll(self) -> tuple[Arrival | Refusal, ...]:
         """What is ready."""
 
@@ -61,12 +65,15 @@ class Rhythm:
     Args:
         workers: Timelines handled at the same time.
         poll_s: Seconds between two scans.
-        once_after_s: End when nothing was taken in for so long and nothing is at hand; None watches for ever.
+        once_after_s: End when there was nothing to do and nothing to wait for during so many seconds; None
+            watches for ever.
+        once_patience_s: End also where something in `in/` has not become ready during so many seconds.
     """
 
     workers: int = 2
     poll_s: float = 2.0
     once_after_s: float | None = None
+    once_patience_s: float = 0.0
 
 
 class Watcher:
@@ -189,13 +196,13 @@ class Watcher:
             self._wake.set()
 
     def _finished(self) -> bool:
-        patience_s = self._rhythm.once_after_s
-        if patience_s is None:
+        after_s = self._rhythm.once_after_s
+        if after_s is None:
             return False
-        busy = len(self._open) > len(self.given_up) or bool(self._found)
-        if busy:
+        if len(self._open) > len(self.given_up):
             self._idle_since_s = self._clock()
-        return not busy and self._clock() - self._idle_since_s >= patience_s
+        idle_s = self._clock() - self._idle_since_s
+        return idle_s > (self._rhythm.once_patience_s if self._intake.seen else after_s)
 
     def _pause_s(self) -> float:
         """Until the next poll, or until something that waits is due."""
