@@ -56,7 +56,6 @@ class _Context:
 
 def _called(method: MethodDescriptor, folder: Path) -> Callable[[bytes], None]:
     request_kind = GetMessageClass(method.input_type)
-    loop = asyncio.new_event_loop()
 
     async def call(data: bytes) -> None:
         servicer = servicer_for(method.containing_service.name, folder)
@@ -75,7 +74,7 @@ def _called(method: MethodDescriptor, folder: Path) -> Callable[[bytes], None]:
 
     def parse(data: bytes) -> None:
         try:
-            loop.run_until_complete(asyncio.wait_for(call(data), 5))
+            asyncio.run(asyncio.wait_for(call(data), 5))
         except (DecodeError, TimeoutError):  # gRPC itself refuses it; a watch waits
             return
 
