@@ -20,6 +20,9 @@ from interchange.model.directive import (
 from interchange.model.media import ColourTags, Raster
 from interchange.timebase import FrameRate, TimeRange
 
+LONGEST_PROMPT = 16_384
+"""Characters a prompt may have; every door and the queue go by it."""
+
 
 @dataclass(frozen=True, slots=True)
 class SourceSpan:

@@ -7,6 +7,7 @@ import re
 from interchange.errors import InvalidInputError, Reason
 from interchange.model.directive import AudioPolicy, Edge, Quality, StartFrom
 from interchange.model.request import (
+    LONGEST_PROMPT,
     BridgeSpec,
     Codec,
     ExtendSpec,
@@ -36,7 +37,6 @@ from ltxbridge.wire.values import (
     rate_to_proto,
 )
 
-_PROMPT_CHARACTERS = 16_384
 # A shot becomes a file name on Linux, macOS and Windows alike.
 _SAFE_SHOT = re.compile(r'[^\x00-\x1f\x7f/\\:*?"<>|]{1,160}')
 
@@ -129,9 +129,9 @@ def request_from_proto(
             codec=CODEC.from_proto(message.output.codec, at=f"{at}.output.codec"),
             slate=not message.output.slate_disabled,
         ),
-        prompt=text(message.prompt, at=f"{at}.prompt", longest=_PROMPT_CHARACTERS),
+        prompt=text(message.prompt, at=f"{at}.prompt", longest=LONGEST_PROMPT),
         negative_prompt=text(
-            message.negative_prompt, at=f"{at}.negative_prompt", longest=_PROMPT_CHARACTERS
+            message.negative_prompt, at=f"{at}.negative_prompt", longest=LONGEST_PROMPT
         ),
         preset=text(message.preset, at=f"{at}.preset"),
         quality=_QUALITY.from_proto(message.quality, at=f"{at}.quality"),

@@ -17,6 +17,7 @@ from interchange.errors import (
 from interchange.model.caller import Caller
 from interchange.model.engine import EngineLimits, PlannedGeometry
 from interchange.model.request import (
+    LONGEST_PROMPT,
     BridgeSpec,
     ExtendSpec,
     GenerateSpec,
@@ -32,7 +33,6 @@ from sidecar.lifecycle.quota import Quota, expected_bytes
 from sidecar.media.delivery import refuse_unfit
 
 _COPIES_WHILE_SIGNING = 2
-_LONGEST_TEXT = 20_000
 
 PlanGeometry = Callable[[GenerationRequest, EngineLimits], PlannedGeometry]
 
@@ -191,5 +191,5 @@ def _check_values(request: GenerationRequest) -> None:
             "A source has no frames to read. Give the clip at least one.",
             reason=Reason.RANGE_INVALID,
         )
-    if max(len(request.prompt), len(request.negative_prompt)) > _LONGEST_TEXT:
-        raise InvalidInputError(f"A prompt may have up to {_LONGEST_TEXT} characters; shorten it.")
+    if max(len(request.prompt), len(request.negative_prompt)) > LONGEST_PROMPT:
+        raise InvalidInputError(f"A prompt may have up to {LONGEST_PROMPT} characters; shorten it.")

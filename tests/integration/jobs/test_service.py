@@ -35,7 +35,7 @@ from interchange.errors import (
 )
 from interchange.model.job import JobState
 from interchange.model.media import Raster
-from interchange.model.request import GenerateSpec, OutputSpec
+from interchange.model.request import LONGEST_PROMPT, GenerateSpec, OutputSpec
 from interchange.timebase import FrameRate, TimeRange
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.store import QueueLimits
@@ -126,7 +126,7 @@ def test_creates_that_race_make_one_job(tmp_path):
             InvalidInputError,
             Reason.RANGE_INVALID,
         ),
-        ({"prompt": "x" * 20_001}, InvalidInputError, Reason.INVALID_ARGUMENT),
+        ({"prompt": "x" * (LONGEST_PROMPT + 1)}, InvalidInputError, Reason.INVALID_ARGUMENT),
     ],
 )
 def test_what_cannot_be_is_refused_before_it_is_queued(tmp_path, changes, kind, reason):

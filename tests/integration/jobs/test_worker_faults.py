@@ -13,6 +13,7 @@ from support.job_cases import ended, hidden, make_service, media_request, reache
 
 from interchange.errors import Reason
 from interchange.model.job import EngineState, JobState
+from sidecar.worker.supervisor import WorkerTiming
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")
 
@@ -139,6 +140,27 @@ def test_cancel_while_queued_and_while_running(tmp_path):
     job = asyncio.run(scenario())
     assert job.state is JobState.CANCELLED
     assert visible(tmp_path) == hidden(tmp_path) == []
+
+
+def test_a_cancel_is_obeyed_within_a_step_and_a_second(tmp_path):
+    """An engine step here is 0.05 s; the time counts from the answer to the cancel."""
+
+    async def scenario():
+        async with running(make_service(tmp_path)) as service:
+            job = await service.create(media_request(tmp_path, engine="slow", seed=400))
+            await reached(service, job, lambda job: job.progress.phase == "generating")
+            await service.cancel(job.job_id)
+            begun = asyncio.get_running_loop().time()
+            last = await ended(service, job)
+            return last, asyncio.get_running_loop().time() - begun
+
+    last, seconds = asyncio.run(scenario())
+    assert (last.state, last.attempts) == (JobState.CANCELLED, 1)
+    assert seconds < 0.05 + 1
+
+
+def test_the_usual_patience_is_thirty_seconds_after_a_cancel():
+    assert WorkerTiming().cancel_grace_s == 30
 
 
 def test_an_engine_deaf_to_cancel_is_killed_after_the_grace(tmp_path):
