@@ -6,6 +6,7 @@ Its answers are untrusted: a reader that was taken over can lie about the file i
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +24,6 @@ from sidecar.credentials.untrusted import safe_text
 from sidecar.readers.calls import (
     Call,
     Changes,
-    DocumentComplete,
     MediaOpens,
     PlaceTakes,
     ProbeMedia,
@@ -137,14 +137,6 @@ class ReaderBox:
         except InternalError as error:
             raise _nonsense(call, path) from error
 
-    def document_complete(self, path: Path, document: bytes) -> bool:
-        """Whether a document can be parsed to its end; False means it may still be on its way.
-
-        Raises:
-            BridgeError: It will never be read: unsafe, of a version that is not known, and the like.
-        """
-        return self._ask(Verdict, DocumentComplete(path.name), path, document).holds
-
     def probe_media(self, path: Path) -> MediaFacts:
         """Find out what the planner needs to know about a movie; see `sidecar.media.probe`.
 
@@ -160,10 +152,14 @@ class ReaderBox:
     def media_opens(self, path: Path) -> bool:
         """Whether a media file can be opened, hence is all there; False means it may still be on its way.
 
+        Args:
+            path: Absolute. Folders above it may be links; the file itself may not.
+
         Raises:
             NotFoundError: It is not there.
         """
-        return self._ask(Verdict, MediaOpens(str(path)), path).holds
+        real = Path(os.path.realpath(path.parent)) / path.name
+        return self._ask(Verdict, MediaOpens(str(real)), path).holds
 
     def still_png(self, path: Path, frame_index: int, *, max_width_px: int) -> bytes:
         """One frame of a movie as a PNG.
@@ -310,7 +306,7 @@ def _nonsense(call: Call, path: Path) -> InvalidInputError:
 
 def _reason_of(call: Call) -> Reason:
     match call:
-        case ReadTimeline() | RefusedTakes() | PlaceTakes() | DocumentComplete():
+        case ReadTimeline() | RefusedTakes() | PlaceTakes():
             return Reason.DOCUMENT_UNSAFE
         case VerifyCredentials():
             return Reason.CREDENTIALS_INVALID

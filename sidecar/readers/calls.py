@@ -50,17 +50,6 @@ class PlaceTakes:
 
 
 @dataclass(frozen=True, slots=True)
-class DocumentComplete:
-    """Whether the document beside the call has an end. Answer: `Verdict`.
-
-    Args:
-        name: The document's file name.
-    """
-
-    name: str
-
-
-@dataclass(frozen=True, slots=True)
 class ProbeMedia:
     """Find out what a movie is. Answer: `MediaFacts`."""
 
@@ -106,7 +95,6 @@ Call = (
     ReadTimeline
     | RefusedTakes
     | PlaceTakes
-    | DocumentComplete
     | ProbeMedia
     | MediaOpens
     | StillPicture

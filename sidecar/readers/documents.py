@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from interchange.errors import BridgeError, InvalidInputError, Reason
+from interchange.errors import BridgeError
 from interchange.formats.base import Patch, TimelineFormat
 from interchange.formats.registry import format_for
 from interchange.model.segment import Reading
@@ -14,13 +14,11 @@ from interchange.model.take import Placement
 from sidecar.readers.calls import (
     ChangedBytes,
     Changes,
-    DocumentComplete,
     PlaceTakes,
     ReadTimeline,
     Refusals,
     RefusedTake,
     RefusedTakes,
-    Verdict,
 )
 
 
@@ -33,21 +31,6 @@ def _format(suffix: str) -> TimelineFormat:
 def read_timeline(call: ReadTimeline, document: bytes) -> tuple[Reading, bytes]:
     """Parse a document."""
     return _form(call.name).read(document), b""
-
-
-def document_complete(call: DocumentComplete, document: bytes) -> tuple[Verdict, bytes]:
-    """Whether a document can be parsed to its end; one that cannot may still be on its way here.
-
-    Raises:
-        BridgeError: It is complete, or unsafe, and will never be read.
-    """
-    try:
-        _form(call.name).read(document)
-    except InvalidInputError as error:
-        if error.reason is Reason.DOCUMENT_MALFORMED:
-            return Verdict(holds=False), b""
-        raise
-    return Verdict(holds=True), b""
 
 
 def place_takes(call: PlaceTakes, document: bytes) -> tuple[Changes, bytes]:

@@ -14,7 +14,6 @@ CALLS: CallTable = {
     calls.ReadTimeline: f"{_DOCUMENTS}:read_timeline",
     calls.RefusedTakes: f"{_DOCUMENTS}:refused_takes",
     calls.PlaceTakes: f"{_DOCUMENTS}:place_takes",
-    calls.DocumentComplete: f"{_DOCUMENTS}:document_complete",
     calls.ProbeMedia: f"{_MEDIA}:probe",
     calls.MediaOpens: f"{_MEDIA}:opens",
     calls.StillPicture: f"{_STILLS}:still",

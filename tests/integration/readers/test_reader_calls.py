@@ -8,23 +8,29 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.fcpxml_builder import Clip, Document, Mark
+from support.numbered import write_numbered_movie
 
 from interchange.errors import BridgeError, Reason
 from interchange.formats.registry import format_for
-from ltxbridge.demo import write_demo_project
+from interchange.timebase import FrameRate
 from sidecar.media.probe import probe_media
 from sidecar.media.stills import encode_png, read_picture
 from sidecar.readers.box import ReaderBox
 
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_demo_project(tmp_path_factory.mktemp("demo").resolve())
+RATE = FrameRate(25)
 
 
 @pytest.fixture(scope="module")
-def movie(demo: Path) -> Path:
-    return min(demo.parent.rglob("*.mov"))
+def movie(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("media").resolve() / "A001.mov"
+    return write_numbered_movie(path, rate=RATE, count=12, size=(960, 540), codec="prores")
+
+
+@pytest.fixture(scope="module")
+def document(movie: Path) -> bytes:
+    marks = (Mark(3, "LTX: retake len=4"), Mark(7, "LTX: nonsense"))
+    return Document(RATE, [Clip(12, marks=marks)], url=movie.as_uri()).xml()
 
 
 @pytest.fixture(scope="module")
@@ -33,10 +39,12 @@ def box() -> Iterator[ReaderBox]:
         yield box
 
 
-def test_a_timeline_reads_as_it_does_without_a_box(box: ReaderBox, demo: Path) -> None:
-    document = demo.read_bytes()
+def test_a_timeline_reads_as_it_does_without_a_box(box: ReaderBox, document: bytes) -> None:
+    path = Path("cut.fcpxml")
+    reading = box.read_timeline(path, document)
+    assert len(reading.segments) == len(reading.problems) == 1
     # The errors of problems are exceptions, which are only equal to themselves.
-    assert repr(box.read_timeline(demo, document)) == repr(format_for(demo).read(document))
+    assert repr(reading) == repr(format_for(path).read(document))
 
 
 def test_a_movie_probes_and_shows_as_it_does_without_a_box(box: ReaderBox, movie: Path) -> None:
@@ -59,15 +67,15 @@ def test_a_small_still_is_the_large_one_averaged(box: ReaderBox, movie: Path) ->
 
 
 def test_readiness_tells_whole_files_from_cut_ones(
-    box: ReaderBox, demo: Path, movie: Path, tmp_path: Path
+    box: ReaderBox, movie: Path, tmp_path: Path
 ) -> None:
-    document = demo.read_bytes()
-    assert box.document_complete(demo, document)
-    assert not box.document_complete(demo, document[:-20])
     assert box.media_opens(movie)
     cut = tmp_path / "cut.mov"
     cut.write_bytes(movie.read_bytes()[:20_000])
     assert not box.media_opens(cut)
+    link = tmp_path / "folder"
+    link.symlink_to(movie.parent)
+    assert box.media_opens(link / movie.name)
     with pytest.raises(BridgeError) as caught:
         box.media_opens(tmp_path / "gone.mov")
     assert caught.value.reason is Reason.MEDIA_NOT_FOUND
