@@ -69,7 +69,7 @@ def test_killed_at_every_point_it_ends_as_if_nothing_had_happened(studio, whole)
 
 
 @pytest.mark.parametrize("how", HOWS)
-@pytest.mark.parametrize("ending", ["duplicate", "failed", "refused"])
+@pytest.mark.parametrize("ending", ["duplicate", "incomplete", "failed", "refused"])
 def test_other_endings_survive_every_point_too(studio, ending: str, how: str) -> None:
     def dropped() -> Hot:
         hot = studio.hot()
@@ -78,14 +78,18 @@ def test_other_endings_survive_every_point_too(studio, ending: str, how: str) ->
                 hot.drop(studio.edit)
                 assert studio.counts(hot) == {"delivered": 1}
                 hot.drop(studio.edit, name="again.fcpxml")
-            case "failed":
+            case "incomplete":
                 hot.drop(studio.edit, name="again.fcpxml", media=False)
+            case "failed":
+                path = hot.drop(studio.edit, name="again.fcpxml", media=False)
+                path.write_text(path.read_text().replace("LTX: generate", "no mark"))
             case "refused":
                 hot.incoming.mkdir()
                 (hot.incoming / "again.fcpxml").write_bytes(b"")
         return hot
 
-    reached = studio.watch(dropped()).value["reached"]
+    reference = dropped()
+    reached = studio.watch(reference).value["reached"]
     named = [number for number, point in enumerate(reached, 1) if point.startswith("point ")]
     assert len(named) >= 9, reached
     for number in named:
@@ -93,8 +97,10 @@ def test_other_endings_survive_every_point_too(studio, ending: str, how: str) ->
         studio.watch(hot, die_at=number, how=how)
         hot.check_nothing_is_half()
         counts = studio.counts(hot)
-        assert set(counts) <= {"duplicate", "failed"}, (number, counts)
-        target = "done" if ending == "duplicate" else "failed"
+        verdict = "failed" if ending == "refused" else ending
+        assert set(counts) <= {verdict}, (number, counts)
+        target = "failed" if verdict == "failed" else "done"
         assert f"{target}/again.fcpxml" in hot.timelines(), reached[number - 1]
+        assert hot.visible(target).keys() == reference.visible(target).keys(), reached[number - 1]
         assert len(hot.timelines()) == (2 if ending == "duplicate" else 1)
         assert list(hot.work.iterdir()) == []
