@@ -4,8 +4,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -19,6 +20,8 @@ from sidecar.rpc.auth import caller_of
 from sidecar.rpc.errors import abort
 from sidecar.rpc.frames import FrameStreamer
 from sidecar.rpc.ports import Jobs
+
+_LOG = logging.getLogger(__name__)
 
 _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
@@ -191,10 +194,12 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
 
 
 async def _say_let_go(context: Context) -> None:
-    with suppress(grpc.aio.AbortError, grpc.aio.UsageError, asyncio.CancelledError):
+    try:
         await abort(
             context,
             UnavailableError(
                 "The answers were not read for too long. Watch again from the last one seen."
             ),
         )
+    except Exception as error:  # noqa: BLE001 - the connection is gone: gRPC's own, unnamed ways to say so
+        _LOG.debug("a watcher was let go without a word: %s", type(error).__name__)
