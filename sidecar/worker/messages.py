@@ -12,7 +12,8 @@ from interchange.model.job import Progress
 from sidecar.jobs.work import TakeDraft, WorkOrder
 from sidecar.serialise import dump, load
 
-LONGEST_LINE_BYTES = 16 << 20
+LONGEST_LINE_BYTES = 1 << 20
+"""Longest line a worker may send; the longest honest one is a take with its notes, a few kilobytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,7 @@ class WorkerSupervisor:
         try:
             process = await self._up()
             process.send(Start(order))
-            return await self._follow(process, order.job_id, on_progress)
+            return await self._follow(process, order, on_progress)
         finally:
             self._job_id = None
 
@@ -161,17 +161,23 @@ class WorkerSupervisor:
         return self._process
 
     async def _follow(
-        self, process: _Process, job_id: str, on_progress: Callable[[Progress], None]
+        self, process: _Process, order: WorkOrder, on_progress: Callable[[Progress], None]
     ) -> TakeDraft:
-        stopping = asyncio.create_task(self._stop_in_time(process, job_id))
+        stopping = asyncio.create_task(self._stop_in_time(process, order.job_id))
+        lied = False
         try:
             while True:
-                match await process.messages.get():
+                message = await process.messages.get()
+                if not isinstance(message, _Gone) and not _answers(message, order):
+                    # It decodes what strangers made, and what it names is renamed and read by this process.
+                    process.kill("answered what it was not asked")
+                    lied = True
+                match message:
                     case Advanced(progress=progress):
                         on_progress(progress)
-                    case Finished(draft=draft):
+                    case Finished(draft=draft) if not lied:
                         return draft
-                    case Failed(error=error):
+                    case Failed(error=error) if not lied:
                         raise error
                     case _Gone(error=death):
                         if self._stop.is_set():
@@ -187,6 +193,16 @@ class WorkerSupervisor:
         process.send(Stop(job_id))
         await asyncio.sleep(self._timing.cancel_grace_s)
         process.kill(f"did not stop within {self._timing.cancel_grace_s:g} s of a cancel")
+
+
+def _answers(message: Advanced | Finished | Failed, order: WorkOrder) -> bool:
+    """Whether a message is about this order, and a draft about the files that were ordered."""
+    if not isinstance(message, Finished):
+        return message.job_id == order.job_id
+    draft, take = message.draft, message.draft.take
+    named = (draft.media_part, draft.manifest_part, take.path, take.manifest_path)
+    files = (order.part("mov"), order.part("c2pa"), order.media, order.manifest)
+    return message.job_id == order.job_id and named == tuple(map(str, files))
 
 
 class _Process:
