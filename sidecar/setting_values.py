@@ -62,9 +62,16 @@ def path(value: object, origin: Origin) -> Path:
     if not isinstance(value, str | Path) or not str(value) or "\0" in str(value):
         raise origin.refuse(f"must be a path, not {value!r}")
     try:
-        return Path(os.path.normpath(origin.folder / Path(value).expanduser()))
+        found = Path(os.path.normpath(origin.folder / Path(value).expanduser()))
     except RuntimeError as error:  # ~nobody
         raise origin.refuse(f"names no home folder: {value}") from error
+    try:
+        found.resolve()
+    except (OSError, RuntimeError) as error:
+        raise origin.refuse(
+            f"cannot be followed to its end, for example a link to itself: {value}"
+        ) from error
+    return found
 
 
 def _items(value: object, origin: Origin) -> list[object]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import stat
 import sys
 import tomllib
 from collections.abc import Callable, Mapping
@@ -21,6 +22,7 @@ from sidecar.setting_values import ListenAddress, Origin
 
 ENVIRONMENT_PREFIX = "LTXBRIDGE_"
 _CONFIG_VARIABLE = "LTXBRIDGE_CONFIG"
+_MOST_CONFIG_BYTES = 1024 * 1024
 _LOG_LEVELS = ("debug", "info", "warning", "error")
 _LOG_FORMATS = ("human", "json")
 
@@ -159,7 +161,7 @@ def _from_toml(
     variable = environment.get(_CONFIG_VARIABLE)
     path = named or (Path(variable) if variable else usual)
     try:
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
+        document = tomllib.loads(_settings_text(path))
     except FileNotFoundError as error:
         if path == usual:
             return {}
@@ -181,6 +183,17 @@ def _from_toml(
             )
         values[key] = _PARSERS[key](value, Origin(f"{key} in {path}", path.absolute().parent))
     return values
+
+
+def _settings_text(path: Path) -> str:
+    # A pipe would hold every command up, a device would fill the memory.
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise InvalidInputError(
+            f"The settings file {path} is no plain file. Name another one with --config.",
+            metadata={"path": str(path)},
+        )
+    with path.open("rb") as file:
+        return file.read(_MOST_CONFIG_BYTES).decode()
 
 
 _PARSERS: Mapping[str, Callable[[object, Origin], Any]] = {

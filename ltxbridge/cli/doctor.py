@@ -15,7 +15,8 @@ from ltxbridge.doctor import CheckState, Subject, render_json, render_text, run_
 from sidecar.credentials.identity import STATEMENT, read_anchor
 from sidecar.launch import running_sidecar
 from sidecar.lifecycle.quota import BYTES_PER_GB, folder_bytes
-from sidecar.pki.remotes import remote_endpoint
+from sidecar.pki.folder import PkiFolder
+from sidecar.pki.remotes import remote_endpoint, remote_warnings
 from sidecar.settings import Settings
 
 
@@ -55,6 +56,10 @@ def subject_of(settings: Settings, *, out: Path, server: str | None = None) -> S
         path_maps=tuple((item.prefix, item.replacement) for item in settings.path_maps),
         list_engines=lambda: _engines(settings, server),
         describe_identity=lambda: _identity(settings),
+        enrolment_warnings=lambda: (
+            *PkiFolder.of(settings.state_dir).warnings(),
+            *remote_warnings(settings.state_dir),
+        ),
         quota_bytes=settings.quota_gb * BYTES_PER_GB,
         state_bytes=lambda: folder_bytes(settings.state_dir),
     )

@@ -49,6 +49,7 @@ def _findings(subject: Subject) -> Iterator[Finding]:
     for written, here in subject.path_maps:
         yield check_path_map(written, here=here)
     yield check_identity(subject)
+    yield check_enrolments(subject)
     yield check_models()
     yield check_sidecar(subject)
 
@@ -226,6 +227,22 @@ def check_identity(subject: Subject) -> Finding:
         return Finding(
             "signing key", CheckState.WARN, error.message, "The first take makes a local key."
         )
+
+
+def check_enrolments(subject: Subject) -> Finding:
+    """Whether the certificates for other machines, and for this one elsewhere, hold."""
+    name = "other machines"
+    try:
+        warnings = subject.enrolment_warnings()
+    except BridgeError as error:
+        return Finding(
+            name, CheckState.FAIL, error.message, "`ltxbridge pki --help` says how they are made."
+        )
+    if warnings:
+        return Finding(
+            name, CheckState.WARN, " ".join(warnings), "Nobody is shut out before that day."
+        )
+    return Finding(name, CheckState.OK, "no certificate ends within 30 days")
 
 
 def check_models() -> Finding:

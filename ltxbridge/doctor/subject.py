@@ -22,6 +22,8 @@ class Subject:
         list_engines: Asks the running sidecar; raises `BridgeError` where none answers.
         describe_identity: Says in words who signs and what that is worth; raises `BridgeError` where
             there is no key yet or it cannot be used.
+        enrolment_warnings: Which certificates for other machines end soon; raises `BridgeError` where one has
+            ended or cannot be used.
         quota_bytes: Most disk ltxbridge may use; 0 for no limit.
         state_bytes: Counts what the state folder holds: uploads, spool, caches, logs.
     """
@@ -33,5 +35,6 @@ class Subject:
     path_maps: tuple[tuple[str, str], ...]
     list_engines: Callable[[], Sequence[EngineStatus]]
     describe_identity: Callable[[], str]
+    enrolment_warnings: Callable[[], Sequence[str]] = tuple
     quota_bytes: int = 0
     state_bytes: Callable[[], int] = int

@@ -47,12 +47,22 @@ class HotFolder:
 
     Args:
         root: The folder the user named; links on the way to it are followed once, here, and never again.
+
+    Raises:
+        InvalidInputError: The links lead nowhere.
     """
 
     root: Path
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "root", self.root.resolve())
+        try:
+            root = self.root.resolve()
+        except (OSError, RuntimeError) as error:
+            raise InvalidInputError(
+                f"{self.root} is a link that leads to itself. Name the folder to watch.",
+                metadata={"path": str(self.root)},
+            ) from error
+        object.__setattr__(self, "root", root)
 
     @property
     def incoming(self) -> Path:

@@ -30,16 +30,11 @@ def read_private(path: Path) -> bytes | None:
     except OSError as error:
         what = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise _refused(path, what) from error
-    with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise _refused(path, "is not a plain file")
-        if sys.platform != "win32":
-            if facts.st_uid not in {os.geteuid(), 0}:
-                raise _refused(path, "belongs to another user")
-            if facts.st_mode & 0o077:
-                raise _refused(path, f"can be read by other users; run: chmod 600 '{path}'")
-        content = file.read(_MOST_BYTES + 1)
+    try:
+        _insist_on_private(path, os.fstat(descriptor))
+        content = os.read(descriptor, _MOST_BYTES + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > _MOST_BYTES:
         raise InvalidInputError(
             f"{path} is far too long to be a key.",
@@ -47,6 +42,17 @@ def read_private(path: Path) -> bytes | None:
             metadata={"path": str(path)},
         )
     return content
+
+
+def _insist_on_private(path: Path, facts: os.stat_result) -> None:
+    if not stat.S_ISREG(facts.st_mode):
+        raise _refused(path, "is not a plain file")
+    if sys.platform == "win32":
+        return  # the folder inherits the access list of the user's own profile
+    if facts.st_uid not in {os.geteuid(), 0}:
+        raise _refused(path, "belongs to another user")
+    if facts.st_mode & 0o077:
+        raise _refused(path, f"can be read by other users; run: chmod 600 '{path}'")
 
 
 def _refused(path: Path, what: str) -> NotAllowedError:

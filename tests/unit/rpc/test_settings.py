@@ -235,3 +235,19 @@ def test_command_line_gives_another_process_the_same_settings(tmp_path, monkeypa
 def test_bad_settings_are_told_in_one_line(capsys):
     assert main(["serve", "--listen", "0.0.0.0:1"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_settings_file_that_is_no_file_is_refused_and_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for place in (tmp_path / "pipe", Path("/dev/zero"), tmp_path, tmp_path / "loop"):
+        with pytest.raises(InvalidInputError, match=str(place)):
+            _load(tmp_path, LTXBRIDGE_CONFIG=str(place))
+
+
+def test_folder_that_is_a_link_to_itself_is_refused(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for name in ("state_dir", "runtime_dir", "media_roots", "output_roots"):
+        value = tmp_path / "loop" if name.endswith("dir") else (tmp_path / "loop",)
+        with pytest.raises(InvalidInputError, match="cannot be followed"):
+            _load(tmp_path, overrides={name: value})
