@@ -34,6 +34,7 @@ _PACKAGES = (
     "ltxbridge", "av", "c2pa-python", "click", "cryptography", "grpcio", "jinja2", "numpy",
     "opencv-python-headless", "prometheus-client", "protobuf", "rich", "torch", "watchdog",
 )  # fmt: skip
+_TOLD = frozenset({"prompt", "negative_prompt", "shot", "sequence_name", "reel"})
 _NEVER_NAMED = frozenset({"notify_command"})
 _README = (
     "What `ltxbridge support` wrote, for whoever helps. It holds no token, key or prompt, and names no file or "
@@ -122,20 +123,29 @@ def _secrets(state_dir: Path) -> Iterator[str]:
 
 def _prompts(state_dir: Path) -> Iterator[str]:
     try:
-        rows = _query(state_dir, "SELECT request FROM job")
+        rows = _query(state_dir, "SELECT request, shot FROM job")
     except (sqlite3.Error, OSError):
         return
-    for (text,) in rows:
+    for text, shot in rows:
+        yield shot
         try:
-            request = json.loads(text)
-        except (TypeError, ValueError):
-            continue
-        if isinstance(request, dict):
-            yield from (
-                value
-                for key in ("prompt", "negative_prompt", "shot")
-                if isinstance(value := request.get(key), str)
-            )
+            yield from _told(json.loads(text))
+        except (TypeError, ValueError, RecursionError):
+            continue  # a damaged row; the next one may be sound
+
+
+def _told(value: object) -> Iterator[str]:
+    """What a stored request says of the work, at any depth: how the store wraps it is the store's business."""
+    match value:
+        case dict():
+            for key, item in value.items():
+                if key in _TOLD and isinstance(item, str):
+                    yield item
+                else:
+                    yield from _told(item)
+        case list():
+            for item in value:
+                yield from _told(item)
 
 
 def _versions() -> object:

@@ -7,6 +7,7 @@ text all of a line goes from where a path begins, since names of folders have sp
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
@@ -55,9 +56,15 @@ class Redactor:
         self._code = tuple(sorted(code, key=lambda folder: -len(str(folder))))
         found = {text: SECRET for text in secrets if text}
         found |= {text: PROMPT for text in prompts if len(text) >= _SHORTEST_PROMPT}
-        # The longest first: one may be a part of another. Also as JSON writes them.
+        # The longest first: one may be a part of another. Also as JSON and `repr` write them.
         found |= {
-            text.encode("unicode_escape").decode("ascii"): word for text, word in found.items()
+            written: word
+            for text, word in found.items()
+            for written in (
+                repr(text)[1:-1],
+                json.dumps(text)[1:-1],
+                text.encode("unicode_escape").decode(),
+            )
         }
         self._words = dict(sorted(found.items(), key=lambda pair: -len(pair[0])))
 

@@ -9,15 +9,20 @@ import sqlite3
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.command import environment, ltxbridge
 from support.crashing_collection import settings_for
 
+from interchange.model.request import GenerationRequest
 from sidecar.launch import sidecar_for
+from sidecar.serialise import dump, load
 
 CANARY = "XYZZYCANARY"
+PROMPT = f'a "{CANARY}" door, déjà\nvu'
+SEQUENCE = f"Reel {CANARY}"
 
 
 @pytest.fixture
@@ -41,11 +46,15 @@ def planted(made):
     (logs / "sidecar.log").write_text("\n".join([f"raw {CANARY}", *lines]))
     with sqlite3.connect(state / "jobs.sqlite3") as connection:
         [(text,)] = connection.execute("SELECT request FROM job LIMIT 1").fetchall()
-        request = json.loads(text) | {"prompt": f"a {CANARY} door", "shot": CANARY}
-        connection.execute("UPDATE job SET request = ?, shot = ?", (json.dumps(request), CANARY))
+        request = load(GenerationRequest, text)
+        told = replace(
+            request, prompt=PROMPT, negative_prompt=f"no {CANARY}", sequence_name=SEQUENCE
+        )
+        connection.execute("UPDATE job SET request = ?, shot = ?", (dump(told), CANARY))
     connection.close()
     with (logs / "sidecar.log").open("a") as log:
-        log.write("\n" + json.dumps({"level": "INFO", "message": f"said a {CANARY} door"}))
+        for words in (PROMPT, repr(PROMPT), json.dumps(PROMPT), f"no {CANARY}, in {SEQUENCE}"):
+            log.write("\n" + json.dumps({"level": "INFO", "message": f"said {words} aloud"}))
     (root / "config.toml").write_text(
         f'media_roots = ["/Volumes/{CANARY}"]\noutput_roots = ["/out/{CANARY}"]\n'
         f'path_maps = ["/V/{CANARY}=/m/{CANARY}"]\nnotify_command = ["tell", "{CANARY}"]\n'
@@ -86,6 +95,7 @@ def test_no_secret_prompt_or_path_is_in_it(planted):
     _clean(texts)
     assert str(planted) not in "".join(texts.values())
     assert "job 1: succeeded" in texts["logs/sidecar.log.txt"]
+    assert texts["logs/sidecar.log.txt"].count("<prompt>") >= 5
     jobs = json.loads(texts["jobs.json"])["jobs"]
     assert jobs["counts"] == {"succeeded": 2}
     assert jobs["integrity"] == ["ok"]
@@ -115,7 +125,7 @@ def test_it_works_with_a_damaged_or_missing_job_table(planted, damage):
     else:
         table.write_bytes(damage)
     texts = _bundle(planted)
-    leaks = [name for name, text in texts.items() if CANARY in text and "said a" not in text]
+    leaks = [name for name, text in texts.items() if CANARY in text and "said" not in text]
     assert leaks == []
     assert "failed" in json.loads(texts["jobs.json"])["jobs"]
 
