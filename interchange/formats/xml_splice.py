@@ -29,7 +29,8 @@ MAX_DOCUMENT_BYTES = 128 << 20
 """The largest real timeline seen has 7 MB; the index takes about ten times the document's size."""
 MAX_DEPTH = 128
 """The deepest real timeline seen has 23 levels."""
-MAX_ELEMENTS = 4_000_000
+MAX_ELEMENTS = 1_500_000
+"""Ten times what the largest real timeline has; their index takes 650 MB, and a reader has little more."""
 
 _START_TAG = re.compile(rb"""<(?:[^>"']|"[^"]*"|'[^']*')*+>""")
 _ATTRIBUTE = re.compile(rb"""\s+([^\s=/>]+)\s*=\s*("[^"]*"|'[^']*')""")
