@@ -34,8 +34,10 @@ from support.job_cases import Rooted, media_request
 from ltxbridge import wire
 from ltxbridge.v1 import generation_service_pb2 as pb
 from ltxbridge.v1 import generation_service_pb2_grpc as pb_grpc
+from sidecar.filesystem import FileSystem
 from sidecar.jobs.service import JobService
 from sidecar.rpc.server import RpcServer, unix_address
+from sidecar.transfers.store import UploadStore
 from sidecar.worker.supervisor import WorkerSpec
 
 RESULTS = Path(__file__).parent / "results"
@@ -99,7 +101,13 @@ async def serve(root: Path) -> None:
         ),
     )
     await service.start()
-    server = RpcServer(Counted(service), token=TOKEN, version="load", opener=_no_takes)  # type: ignore[arg-type]
+    server = RpcServer(
+        Counted(service),  # type: ignore[arg-type]
+        token=TOKEN,
+        version="load",
+        opener=_no_takes,
+        uploads=UploadStore(root / "uploads", filesystem=FileSystem()),
+    )
     await server.listen_on_socket(socket_of(root))
     print(json.dumps({"ready": True}), flush=True)
     await asyncio.to_thread(sys.stdin.read)
@@ -125,9 +133,13 @@ async def submit(root: Path, jobs: int, submitters: int) -> None:
     left = iter(range(jobs))
     waits_ms: list[float] = []
     names: list[str] = []
+    connected, begin = asyncio.Semaphore(0), asyncio.Event()
 
     async def one() -> None:
         stub = stub_of(root)
+        await stub.ListJobs(pb.ListJobsRequest(page_size=1), metadata=METADATA)  # connected
+        connected.release()
+        await begin.wait()
         for _ in left:
             begun = time.perf_counter()
             answer = await stub.CreateJob(
@@ -136,8 +148,12 @@ async def submit(root: Path, jobs: int, submitters: int) -> None:
             waits_ms.append(1000 * (time.perf_counter() - begun))
             names.append(answer.job.name)
 
+    tasks = [asyncio.create_task(one()) for _ in range(submitters)]
+    for _ in tasks:
+        await connected.acquire()
     begun = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(submitters)))
+    begin.set()
+    await asyncio.gather(*tasks)
     seconds = time.perf_counter() - begun
     print(json.dumps({"waits_ms": waits_ms, "names": names, "seconds": seconds}))
 

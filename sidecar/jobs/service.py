@@ -26,7 +26,8 @@ from sidecar.jobs.lock import FolderLock
 from sidecar.jobs.publisher import publish, published, sweep, withdraw
 from sidecar.jobs.retry import RetryPolicy
 from sidecar.jobs.rows import Claim
-from sidecar.jobs.store import JobStore, QueueLimits
+from sidecar.jobs.store import JobStore
+from sidecar.jobs.turns import QueueLimits
 from sidecar.jobs.watch import watch_all, watch_job
 from sidecar.jobs.work import highest_version_in
 from sidecar.lifecycle.quota import Quota, expected_bytes

@@ -13,13 +13,11 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
 from interchange.errors import (
     BridgeError,
-    ExhaustedError,
     Reason,
     UnavailableError,
     UnsupportedError,
@@ -37,25 +35,12 @@ from sidecar.jobs.retry import TRIES, RetryPolicy
 from sidecar.jobs.rows import Claim, Event
 from sidecar.jobs.schema import open_database, savepoint, transaction, translated
 from sidecar.jobs.states import check_transition
-from sidecar.jobs.turns import Turns
+from sidecar.jobs.turns import QueueLimits, Turns
 from sidecar.jobs.work import TakeDraft
 from sidecar.serialise import dump
 
 MAX_INTERRUPTIONS = 20
 """Times a job may be found in the middle of a sidecar that was killed, before it is taken for the cause."""
-
-
-@dataclass(frozen=True, slots=True)
-class QueueLimits:
-    """How many jobs may wait.
-
-    Args:
-        total: Of everybody's.
-        share: Of one share's, so that a runaway program fills its own part only.
-    """
-
-    total: int = 4000
-    share: int = 2000
 
 
 class JobStore(JobReader):
@@ -146,7 +131,7 @@ class JobStore(JobReader):
                 found = self.find_request(request_id, fingerprint=fingerprint, caller=caller)
                 if found is not None:
                     return found
-            self._check_room(caller, limits)
+            self._turns.check_room(caller, limits)
             (reserved,) = connection.execute(
                 "SELECT coalesce(max(version), 0) FROM job "
                 "WHERE output_folder = ? AND shot = ? COLLATE NOCASE AND version IS NOT NULL",
@@ -325,24 +310,6 @@ class JobStore(JobReader):
                 reason=Reason.WORKER_DIED,
             )
             return self._move(row, JobState.FAILED, error=dump(error), version=None)
-
-    def _check_room(self, caller: Caller, limits: QueueLimits) -> None:
-        (waiting, theirs) = self._connection.execute(
-            "SELECT count(*), coalesce(sum(share = ?), 0) FROM job WHERE state = 'queued'",
-            (caller.share,),
-        ).fetchone()
-        if waiting >= limits.total:
-            raise ExhaustedError(
-                f"{waiting} jobs wait already. Let some finish or cancel some, then try again.",
-                reason=Reason.QUEUE_FULL,
-                metadata={"queue_limit": str(limits.total)},
-            )
-        if theirs >= limits.share:
-            raise ExhaustedError(
-                f"{theirs} jobs of yours wait already. Let some finish or cancel some, then try again.",
-                reason=Reason.QUEUE_FULL,
-                metadata={"share_limit": str(limits.share), "share": caller.share},
-            )
 
     def _move(self, row: sqlite3.Row, state: JobState, **columns: object) -> Job:
         check_transition(row["job_id"], present=JobState(row["state"]), following=state)

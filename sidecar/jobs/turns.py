@@ -1,4 +1,4 @@
-"""Whose turn it is: which waiting job an engine takes next.
+"""Whose turn it is: which waiting job an engine takes next, and how many may wait.
 
 The highest priority first; within it the share that was served longest ago, so that a weekend's hot folder does
 not keep an editor waiting; within the share the oldest job. Jobs that wait before another try are not there
@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 
+from interchange.errors import ExhaustedError, Reason
+from interchange.model.caller import Caller
 from sidecar.jobs.clock import Clock
 
 # The index is partial; its condition must stand in the query word for word. The recursion jumps from share to
@@ -41,6 +44,19 @@ SELECT oldest.share, oldest.sequence FROM oldest
 LEFT JOIN turn ON turn.lane = :lane AND turn.share = oldest.share
 ORDER BY coalesce(turn.served, 0), oldest.sequence LIMIT 1
 """  # noqa: S608 - our own text
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLimits:
+    """How many jobs may wait.
+
+    Args:
+        total: Of everybody's.
+        share: Of one share's, so that a runaway program fills its own part only.
+    """
+
+    total: int = 4000
+    share: int = 2000
 
 
 class Turns:
@@ -104,3 +120,26 @@ class Turns:
     def forget(self, job_id: str) -> None:
         """A job waits no more."""
         self._due.pop(job_id, None)
+
+    def check_room(self, caller: Caller, limits: QueueLimits) -> None:
+        """Refuse another job where too many wait.
+
+        Raises:
+            ExhaustedError: Of everybody's, or of this share's.
+        """
+        (waiting, theirs) = self._connection.execute(
+            "SELECT count(*), coalesce(sum(share = ?), 0) FROM job WHERE state = 'queued'",
+            (caller.share,),
+        ).fetchone()
+        if waiting >= limits.total:
+            raise ExhaustedError(
+                f"{waiting} jobs wait already. Let some finish or cancel some, then try again.",
+                reason=Reason.QUEUE_FULL,
+                metadata={"queue_limit": str(limits.total)},
+            )
+        if theirs >= limits.share:
+            raise ExhaustedError(
+                f"{theirs} jobs of yours wait already. Let some finish or cancel some, then try again.",
+                reason=Reason.QUEUE_FULL,
+                metadata={"share_limit": str(limits.share), "share": caller.share},
+            )

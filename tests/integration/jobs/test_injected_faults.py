@@ -27,7 +27,8 @@ from interchange.errors import ExhaustedError, Reason, UnavailableError
 from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState
 from sidecar.jobs import schema
-from sidecar.jobs.store import JobStore, QueueLimits
+from sidecar.jobs.store import JobStore
+from sidecar.jobs.turns import QueueLimits
 from sidecar.serialise import fingerprint
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="forks")

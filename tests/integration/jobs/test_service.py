@@ -38,7 +38,7 @@ from interchange.model.media import Raster
 from interchange.model.request import LONGEST_PROMPT, GenerateSpec, OutputSpec
 from interchange.timebase import FrameRate, TimeRange
 from sidecar.filesystem import FileSystem
-from sidecar.jobs.store import QueueLimits
+from sidecar.jobs.turns import QueueLimits
 
 
 def in_service(root, scenario, **changes):

@@ -16,7 +16,8 @@ from interchange.model.job import JobState
 from sidecar.jobs.desk import Desk
 from sidecar.jobs.feed import Feed
 from sidecar.jobs.rows import Event
-from sidecar.jobs.store import JobStore, QueueLimits
+from sidecar.jobs.store import JobStore
+from sidecar.jobs.turns import QueueLimits
 
 REQUEST = example_request()
 

@@ -10,7 +10,8 @@ from interchange.errors import NotFoundError, Reason, UnavailableError, Unsuppor
 from interchange.model.caller import LOCAL_CALLER, Caller, Role
 from interchange.model.job import JobState, Progress
 from sidecar.jobs import events
-from sidecar.jobs.store import JobStore, QueueLimits
+from sidecar.jobs.store import JobStore
+from sidecar.jobs.turns import QueueLimits
 
 REQUEST = example_request()
 LANE = REQUEST.engine

@@ -16,7 +16,8 @@ from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState
 from sidecar.jobs.clock import Clock
 from sidecar.jobs.retry import TRIES, RetryPolicy
-from sidecar.jobs.store import JobStore, QueueLimits
+from sidecar.jobs.store import JobStore
+from sidecar.jobs.turns import QueueLimits
 
 DIED = UnavailableError("died", reason=Reason.WORKER_DIED)
 AWAY = UnavailableError("away", reason=Reason.STORAGE_UNAVAILABLE)

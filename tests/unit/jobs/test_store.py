@@ -25,7 +25,8 @@ from sidecar.filesystem import FileSystem
 from sidecar.jobs import schema
 from sidecar.jobs.clock import SYSTEM_CLOCK
 from sidecar.jobs.retry import RetryPolicy
-from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore, QueueLimits
+from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore
+from sidecar.jobs.turns import QueueLimits
 from sidecar.jobs.work import TakeDraft
 from sidecar.serialise import dump, fingerprint
 

@@ -16,7 +16,8 @@ from interchange.errors import InternalError, Reason, UnavailableError
 from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState, Progress
 from sidecar.jobs.retry import TRIES, RetryPolicy
-from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore, QueueLimits
+from sidecar.jobs.store import MAX_INTERRUPTIONS, JobStore
+from sidecar.jobs.turns import QueueLimits
 from sidecar.serialise import fingerprint
 
 REQUEST = example_request()

@@ -10,7 +10,8 @@ from support.model_examples import example_geometry, example_request
 from interchange.errors import ConflictError, ExhaustedError, NotFoundError, Reason
 from interchange.model.caller import LOCAL_CALLER, Caller, Role
 from interchange.model.job import JobState
-from sidecar.jobs.store import JobStore, QueueLimits
+from sidecar.jobs.store import JobStore
+from sidecar.jobs.turns import QueueLimits
 
 REQUEST = example_request()
 LANE = REQUEST.engine
