@@ -18,6 +18,15 @@ class Role(StrEnum):
     """Sees, cancels and deletes everybody's."""
 
 
+class Door(StrEnum):
+    """Which program a caller uses; there are few, so that nobody gains turns by inventing some."""
+
+    CLI = "cli"
+    WATCH = "watch"
+    RESOLVE = "resolve"
+    OTHER = "other"
+
+
 @dataclass(frozen=True, slots=True)
 class Caller:
     """One side of a call that has been authenticated.
@@ -25,13 +34,13 @@ class Caller:
     Args:
         name: `local`, or the name in the client's certificate.
         role: What it may do.
-        door: Which program of the caller's: `cli`, `watch`, `resolve`; shares of the queue are counted by
-            name and door, so that a weekend's hot folder does not keep an editor waiting.
+        door: Which program of the caller's; shares of the queue are counted by name and door, so that a
+            weekend's hot folder does not keep an editor waiting.
     """
 
     name: str
     role: Role
-    door: str = "cli"
+    door: Door = Door.CLI
 
     def may_touch(self, owner: str) -> bool:
         """Whether a job or upload of this owner is the caller's to see and to end."""

@@ -21,6 +21,7 @@ from interchange.errors import (
     InternalError,
     UnavailableError,
 )
+from interchange.model.caller import Door
 from interchange.model.job import EngineStatus, Job, JobState
 from interchange.model.request import GenerationRequest
 from interchange.timebase import TimeRange
@@ -46,7 +47,7 @@ class BridgeClient:
 
     Args:
         endpoint: Where the sidecar listens.
-        door: Which program this is, `cli`, `watch`, `resolve`: each has its own turn in the queue.
+        door: Which program this is; each has its own turn in the queue.
         timeout_s: Longest time for one call that is not a stream, in seconds.
         reconnect_for_s: How long a watch tries to get back, in seconds; by default as long as it may help.
     """
@@ -55,7 +56,7 @@ class BridgeClient:
         self,
         endpoint: Endpoint,
         *,
-        door: str = "cli",
+        door: Door = Door.CLI,
         timeout_s: float = _CALL_TIMEOUT_S,
         reconnect_for_s: float | None = None,
     ) -> None:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from grpc_status import rpc_status
 
 from interchange.errors import BridgeError, InternalError, UnavailableError
+from interchange.model.caller import Door
 from ltxbridge import wire
 from ltxbridge.client.endpoint import Endpoint
 
@@ -38,7 +39,7 @@ class Connection:
         timeout_s: Longest time for one call that is not a stream, in seconds.
     """
 
-    def __init__(self, endpoint: Endpoint, *, door: str, timeout_s: float) -> None:
+    def __init__(self, endpoint: Endpoint, *, door: Door, timeout_s: float) -> None:
         self.endpoint = endpoint
         self._door = door
         self._timeout_s = timeout_s

@@ -19,6 +19,7 @@ from interchange.errors import (
     Reason,
     UnavailableError,
 )
+from interchange.model.caller import Door
 from interchange.model.upload import CHUNK_BYTES, Upload
 from ltxbridge import wire
 from ltxbridge.client.connection import Connection, receiving
@@ -62,7 +63,7 @@ class TransferClient:
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, door: str = "cli", patience_s: float = _PATIENCE_S
+        self, endpoint: Endpoint, *, door: Door = Door.CLI, patience_s: float = _PATIENCE_S
     ) -> None:
         self._patience_s = patience_s
         self._connection = Connection(endpoint, door=door, timeout_s=_CALL_TIMEOUT_S)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 
 from interchange.errors import NotAuthenticatedError, StoppedError
+from interchange.model.caller import Door
 from ltxbridge.client import BridgeClient, Endpoint
 
 
@@ -43,7 +44,7 @@ class KeptSidecar:
             self._doubted = False
             if self._client is None:
                 endpoint = self._running.enter_context(self._sidecar())
-                self._client = self._clients.enter_context(BridgeClient(endpoint, door="watch"))
+                self._client = self._clients.enter_context(BridgeClient(endpoint, door=Door.WATCH))
             return self._client
 
     def doubt(self) -> None:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import hmac
 import inspect
 import logging
-import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
@@ -29,7 +28,7 @@ from interchange.errors import (
     NotAuthenticatedError,
     Reason,
 )
-from interchange.model.caller import LOCAL, LOCAL_CALLER, Caller
+from interchange.model.caller import LOCAL, LOCAL_CALLER, Caller, Door
 from sidecar.rpc.errors import Handler, abort
 
 _LOG = logging.getLogger(__name__)
@@ -37,7 +36,7 @@ _LOG = logging.getLogger(__name__)
 DOOR_KEY = "ltxbridge-door"
 """Metadata in which a client says which program it is; believed, for it only decides whose turn it is."""
 
-_DOOR = re.compile(r"[a-z][a-z0-9-]{0,31}")
+_DOORS = {door.value: door for door in Door}
 _SCHEME = b"Bearer "
 _LOG_EVERY_S = 10.0
 
@@ -150,7 +149,7 @@ class GateInterceptor(grpc.aio.ServerInterceptor):
             raise
         metadata = context.invocation_metadata() or ()
         door = next((str(value) for key, value in metadata if key == DOOR_KEY), "")
-        return replace(caller, door=door if _DOOR.fullmatch(door) else "other")
+        return replace(caller, door=_DOORS.get(door, Door.OTHER))
 
     @contextmanager
     def opened(self, holder: str) -> Iterator[None]:

@@ -18,7 +18,7 @@ from support.network_door import bearer, channel_of, new_pki, open_door
 from support.rpc_harness import TOKEN
 
 from interchange.errors import ExhaustedError, NotAuthenticatedError, Reason, UnavailableError
-from interchange.model.caller import LOCAL_CALLER, Caller, Role
+from interchange.model.caller import LOCAL_CALLER, Caller, Door, Role
 from ltxbridge.client import BridgeClient, Endpoint
 from sidecar.rpc.client_gate import ClientGate
 
@@ -139,18 +139,18 @@ def test_caller_is_who_the_certificate_says_with_its_role_and_door(door, anna, b
     door.local.jobs.create = watched
     try:
         for endpoint, program in (
-            (Endpoint.of(anna), "resolve"),
-            (Endpoint.of(bert), "watch"),
-            (door.local.endpoint, "cli"),
+            (Endpoint.of(anna), Door.RESOLVE),
+            (Endpoint.of(bert), Door.WATCH),
+            (door.local.endpoint, Door.CLI),
         ):
             with BridgeClient(endpoint, door=program) as client:
                 client.create_job(example_request(), validate_only=True)
     finally:
         door.local.jobs.create = create
     assert seen == [
-        Caller("anna", Role.EDITOR, "resolve"),
-        Caller("bert", Role.OPERATOR, "watch"),
-        replace(LOCAL_CALLER, door="cli"),
+        Caller("anna", Role.EDITOR, Door.RESOLVE),
+        Caller("bert", Role.OPERATOR, Door.WATCH),
+        replace(LOCAL_CALLER, door=Door.CLI),
     ]
 
 

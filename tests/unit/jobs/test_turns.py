@@ -8,7 +8,7 @@ import pytest
 from support.model_examples import example_geometry, example_request
 
 from interchange.errors import ConflictError, ExhaustedError, NotFoundError, Reason
-from interchange.model.caller import LOCAL_CALLER, Caller, Role
+from interchange.model.caller import LOCAL_CALLER, Caller, Door, Role
 from interchange.model.job import JobState
 from sidecar.jobs.store import JobStore
 from sidecar.jobs.turns import QueueLimits
@@ -18,7 +18,7 @@ LANE = REQUEST.engine
 ANNA = Caller("anna", Role.EDITOR)
 BEN = Caller("ben", Role.EDITOR)
 ROOM = QueueLimits()
-WATCH = replace(ANNA, door="watch")
+WATCH = replace(ANNA, door=Door.WATCH)
 
 
 @pytest.fixture
