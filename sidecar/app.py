@@ -146,7 +146,11 @@ def _job_service(
         ),
         limits=engine_limits(),
         default_engine=settings.engine,
-        worker=WorkerSpec(state_folder=settings.state_dir, product_version=product_version),
+        worker=WorkerSpec(
+            state_folder=settings.state_dir,
+            product_version=product_version,
+            memory_bytes=settings.worker_memory_gb * BYTES_PER_GB,
+        ),
         filesystem=filesystem,
         quota=quota,
     )

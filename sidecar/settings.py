@@ -46,6 +46,7 @@ class Settings:
         log_format: `human` or `json`, for standard error.
         drain_grace_s: How long running jobs may take to finish at a stop, in seconds.
         quota_gb: Most that takes, uploads, spool and caches may take together, in GB; 0 for no limit.
+        worker_memory_gb: Most address space an engine's process may take, in GB; 0 for no limit, as GPUs need.
         metrics: Loopback address Prometheus may ask; None for none.
         notify_command: Program and arguments that are told when a timeline is done; empty for none.
         notify_desktop: Whether the desktop shows it too.
@@ -64,6 +65,7 @@ class Settings:
     log_format: str = "human"
     drain_grace_s: int = 20
     quota_gb: int = 0
+    worker_memory_gb: int = 0
     metrics: ListenAddress | None = None
     notify_command: tuple[str, ...] = ()
     notify_desktop: bool = False
@@ -210,6 +212,7 @@ _PARSERS: Mapping[str, Callable[[object, Origin], Any]] = {
     "log_format": kinds.choice(*_LOG_FORMATS),
     "drain_grace_s": kinds.seconds,
     "quota_gb": kinds.gigabytes,
+    "worker_memory_gb": kinds.gigabytes,
     "metrics": kinds.metrics_address,
     "notify_command": kinds.command,
     "notify_desktop": kinds.flag,
@@ -229,6 +232,7 @@ OPTION_NAMES: Mapping[str, str] = {
     "log_format": "--log-format",
     "drain_grace_s": "--drain-grace",
     "quota_gb": "--quota-gb",
+    "worker_memory_gb": "--worker-memory-gb",
     "metrics": "--metrics",
     "notify_command": "--notify-command",
     "notify_desktop": "--notify-desktop",

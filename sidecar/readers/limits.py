@@ -115,6 +115,23 @@ def apply_limits(
         (watch or watch_memory)(limits.memory_bytes)
 
 
+def confine_worker(
+    memory_bytes: int, *, platform: str = sys.platform, set_limit: LimitSetter = set_resource
+) -> None:
+    """Confine a worker, which must write files and may drive a GPU.
+
+    Args:
+        memory_bytes: Address space, 0 for no limit. CUDA maps more than any machine has, so a worker with a GPU
+            has none. Linux only.
+        platform: As `sys.platform`.
+        set_limit: Sets one limit.
+    """
+    if platform != "win32":
+        set_limit("CORE", 0, 0)  # a core would hold pictures and prompts
+    if platform == "linux" and memory_bytes:
+        set_limit("AS", memory_bytes, memory_bytes)
+
+
 def allow_cpu(
     seconds: int, *, platform: str = sys.platform, set_limit: LimitSetter = set_resource
 ) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import BinaryIO, Final, cast
 
 from interchange.errors import BridgeError, InternalError, Reason, UnavailableError
+from sidecar.process_group import kill_group, own_group
 from sidecar.readers.limits import MEMORY_STATUS, ReaderLimits
 from sidecar.readers.pipe import READY, Message, receive, send
 
@@ -71,8 +72,7 @@ class ReaderProcess:
                 # A buffer has a lock, and who waits for an answer that never comes would keep it.
                 bufsize=0,
                 # A group of its own, so that whatever it might have started is killed with it.
-                start_new_session=sys.platform != "win32",
-                creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+                **own_group(),
             )
         except OSError as error:
             raise UnavailableError(
@@ -119,12 +119,8 @@ class ReaderProcess:
 
     def end(self) -> None:
         """Kill it and whatever it started."""
-        if sys.platform == "win32":
-            self._process.kill()
-        else:
-            # Also where it is dead already: what it started may live, and hold the pipes.
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+        # Also where it is dead already: what it started may live, and hold the pipes.
+        kill_group(self._process)
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_WITHIN_S)
         self._listener.join(_END_WITHIN_S)

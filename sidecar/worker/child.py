@@ -19,6 +19,7 @@ from typing import Any, BinaryIO, NoReturn
 from interchange.errors import BridgeError, ExhaustedError, InternalError, Reason
 from interchange.model.job import Progress
 from sidecar.logs import configure_child_logging
+from sidecar.readers.limits import confine_worker
 from sidecar.worker.messages import (
     Advanced,
     Failed,
@@ -45,6 +46,7 @@ def main() -> NoReturn:
     hello = read_to_worker(commands.readline())
     if not isinstance(hello, Hello):
         raise InternalError("A worker was not told what it is.")
+    confine_worker(hello.memory_bytes)
     worker = _Worker(hello, commands, replies)
     worker.start()
     worker.work()

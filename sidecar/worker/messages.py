@@ -28,6 +28,7 @@ class Hello:
         state_folder: Where the signing identity is.
         product_version: For the credentials.
         heartbeat_s: Seconds between signs of life.
+        memory_bytes: Most address space it may take, 0 for no limit.
     """
 
     engine: str
@@ -36,6 +37,7 @@ class Hello:
     state_folder: str
     product_version: str
     heartbeat_s: float
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,12 +60,14 @@ class WorkerSpec:
         product_version: For the credentials.
         engines: Factory of engines, called with a name.
         stages: Factory of stage tools; see `sidecar.jobs.stages`.
+        memory_bytes: Most address space a worker may take, 0 for no limit.
     """
 
     state_folder: Path
     product_version: str
     engines: str = "sidecar.pipelines.registry:create_engine"
     stages: str = "sidecar.jobs.stages:open_stages"
+    memory_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +254,7 @@ class _Process:
                 state_folder=str(spec.state_folder),
                 product_version=spec.product_version,
                 heartbeat_s=timing.heartbeat_s,
+                memory_bytes=spec.memory_bytes,
             )
         )
         _LOG.info("worker for %s started, process %d", engine, process.pid)

@@ -60,6 +60,7 @@ def test_defaults_need_nothing(tmp_path):
             ],
         ),
         ("quota_gb", ("1", "2", "3"), [1, 2, 3]),
+        ("worker_memory_gb", ("1", "2", "3"), [1, 2, 3]),
         (
             "metrics",
             ('"127.0.0.1:1"', "[::1]:2", "localhost:3"),
@@ -222,6 +223,7 @@ def test_command_line_gives_another_process_the_same_settings(tmp_path, monkeypa
         log_format="json",
         drain_grace_s=3,
         quota_gb=7,
+        worker_memory_gb=8,
         metrics=ListenAddress("127.0.0.1", 9464),
         notify_command=("tell", "-a b"),
         notify_desktop=True,
