@@ -43,7 +43,13 @@ _NO_HARD_LINKS = frozenset(
 
 
 class FileSystem:
-    """Writes files; every failure is a `BridgeError` that says which folder and what to do."""
+    """Writes files; every failure is a `BridgeError` that says which folder and what to do.
+
+    Attributes:
+        platform: As `sys.platform`.
+    """
+
+    platform: str = sys.platform
 
     def before(self, operation: str, path: Path) -> None:
         """Called before each operating system call; tests override it to raise `OSError`.
@@ -68,7 +74,7 @@ class FileSystem:
             if private:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.mkdir(mode=0o700, exist_ok=True)
-                if sys.platform != "win32":
+                if self.platform != "win32":
                     path.chmod(0o700)
             else:
                 path.mkdir(parents=True, exist_ok=True)
@@ -142,7 +148,7 @@ class FileSystem:
         Windows has no such call; NTFS journals the rename itself, so there it does nothing.
         """
         with self._call("fsync_folder", path):
-            if sys.platform == "win32":
+            if self.platform == "win32":
                 return
             descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
             try:
@@ -166,7 +172,7 @@ class FileSystem:
             NotAllowedError: Something has that name already.
         """
         with self._call("publish_new", destination):
-            if sys.platform == "win32":
+            if self.platform == "win32":
                 patiently(lambda: _rename(source, destination))  # refuses to overwrite there
                 return
             try:

@@ -108,8 +108,12 @@ def socket_path(state_dir: Path, runtime_dir: Path) -> Path:
     return short / f"ltxbridge-{os.getuid()}" / name
 
 
-def make_private_folder(path: Path) -> None:
+def make_private_folder(path: Path, *, platform: str = sys.platform) -> None:
     """Make a folder only this user may enter, or make sure that the one there is such.
+
+    Args:
+        path: The folder.
+        platform: As `sys.platform`; on Windows the access list it inherits is relied on.
 
     Raises:
         NotAllowedError: It cannot be made, is a link, belongs to somebody else, or others may enter it.
@@ -122,7 +126,7 @@ def make_private_folder(path: Path) -> None:
         raise _refused(path, f"cannot be made: {error.strerror}") from error
     if not stat.S_ISDIR(status.st_mode):
         raise _refused(path, "is a link or a file, not a folder")
-    if sys.platform == "win32":
+    if platform == "win32":
         return  # the folder inherits the access list of the user's own profile
     if status.st_uid != os.getuid():
         raise _refused(path, "belongs to another user")

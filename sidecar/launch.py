@@ -23,6 +23,7 @@ from interchange.errors import (
 )
 from ltxbridge.client import BridgeClient, Endpoint
 from sidecar.instance import ALREADY_RUNNING_STATUS, Discovery, read_discovery
+from sidecar.process_group import own_group
 from sidecar.settings import Settings, command_line
 
 _LOG = logging.getLogger(__name__)
@@ -144,8 +145,7 @@ def _child(
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=errors,
-            start_new_session=sys.platform != "win32",
-            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+            **own_group(),
         )
         try:
             endpoint = _wait_until_serving(process, settings, errors, start_within_s)

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import importlib
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 from interchange.errors import ConflictError, NotAllowedError, Reason
+
+# `flock` says EWOULDBLOCK, `msvcrt.locking` EACCES or EDEADLK.
+_HELD = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES, errno.EDEADLK})
 
 
 class FolderLock:
@@ -16,14 +23,20 @@ class FolderLock:
         folder: What is held.
         name: The lock file in it.
         holder: What holds it, in messages.
+        lock: Locks an open file without waiting; None takes this platform's way.
 
     Raises:
         ConflictError: Another process holds it.
-        NotAllowedError: The lock file cannot be opened.
+        NotAllowedError: The lock file cannot be opened, or its volume knows no locks.
     """
 
     def __init__(
-        self, folder: Path, *, name: str = "sidecar.lock", holder: str = "sidecar"
+        self,
+        folder: Path,
+        *,
+        name: str = "sidecar.lock",
+        holder: str = "sidecar",
+        lock: Callable[[int], None] | None = None,
     ) -> None:
         path = folder / name
         try:
@@ -35,9 +48,15 @@ class FolderLock:
                 metadata={"path": str(path)},
             ) from error
         try:
-            _lock(self._descriptor)
+            (lock or file_lock())(self._descriptor)
         except OSError as error:
             os.close(self._descriptor)
+            if error.errno not in _HELD:
+                raise NotAllowedError(
+                    f"{path} cannot be locked: {error.strerror}. Choose a folder on a volume that knows locks.",
+                    reason=Reason.OUTPUT_NOT_WRITABLE,
+                    metadata={"path": str(path)},
+                ) from error
             raise ConflictError(
                 f"Another {holder} works with {folder}. Stop it, or give this one a folder of its own.",
                 reason=Reason.ALREADY_RUNNING,
@@ -49,14 +68,20 @@ class FolderLock:
         os.close(self._descriptor)
 
 
-if sys.platform == "win32":
-    import msvcrt
+def file_lock(
+    *,
+    platform: str = sys.platform,
+    load: Callable[[str], ModuleType] = importlib.import_module,
+) -> Callable[[int], None]:
+    """A platform's way to lock an open file until it is closed; it raises `OSError` where another has it.
 
-    def _lock(descriptor: int) -> None:
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-
-else:
-    import fcntl
-
-    def _lock(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    Args:
+        platform: As `sys.platform`.
+        load: Imports the module it takes; each is there on its own system only.
+    """
+    if platform == "win32":
+        msvcrt = load("msvcrt")
+        # One byte at the start, which is where a file that was just opened stands.
+        return lambda descriptor: msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    fcntl = load("fcntl")
+    return lambda descriptor: fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

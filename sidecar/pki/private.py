@@ -13,8 +13,12 @@ from interchange.errors import InvalidInputError, NotAllowedError, Reason
 _MOST_BYTES = 64 * 1024
 
 
-def read_private(path: Path) -> bytes | None:
+def read_private(path: Path, *, platform: str = sys.platform) -> bytes | None:
     """Read a file with a key in it; None where there is none.
+
+    Args:
+        path: The file.
+        platform: As `sys.platform`; on Windows the access list it inherits is relied on.
 
     Raises:
         NotAllowedError: It is a link, another user's, no plain file, or others may read it.
@@ -31,7 +35,7 @@ def read_private(path: Path) -> bytes | None:
         what = "is a link" if error.errno == errno.ELOOP else f"cannot be read: {error.strerror}"
         raise _refused(path, what) from error
     try:
-        _insist_on_private(path, os.fstat(descriptor))
+        _insist_on_private(path, os.fstat(descriptor), platform)
         content = os.read(descriptor, _MOST_BYTES + 1)
     finally:
         os.close(descriptor)
@@ -44,10 +48,10 @@ def read_private(path: Path) -> bytes | None:
     return content
 
 
-def _insist_on_private(path: Path, facts: os.stat_result) -> None:
+def _insist_on_private(path: Path, facts: os.stat_result, platform: str) -> None:
     if not stat.S_ISREG(facts.st_mode):
         raise _refused(path, "is not a plain file")
-    if sys.platform == "win32":
+    if platform == "win32":
         return  # the folder inherits the access list of the user's own profile
     if facts.st_uid not in {os.geteuid(), 0}:
         raise _refused(path, "belongs to another user")
