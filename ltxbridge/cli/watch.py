@@ -55,12 +55,14 @@ class WatchChoices:
         workers: Timelines handled at the same time.
         settle_s: Seconds without change until a timeline is taken in; None for the folder's own pace.
         patience_s: Seconds without change until one that cannot be read is given up; None for the usual.
+        retry_s: Seconds until what waits is tried again the first time.
     """
 
     once: bool = False
     workers: int = 2
     settle_s: float | None = None
     patience_s: float | None = None
+    retry_s: float = 2.0
 
 
 @click.command()
@@ -209,6 +211,7 @@ def watch_folder(
             rhythm=Rhythm(
                 workers=how.workers,
                 poll_s=interval_s,
+                retry_s=how.retry_s,
                 once_after_s=settle_s + 2 * interval_s if how.once else None,
                 once_patience_s=2 * (settle_s + _patience_s(how) + 2 * interval_s),
             ),

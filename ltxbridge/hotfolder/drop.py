@@ -172,6 +172,8 @@ class Drops:
         )
         self._crash_point("planned")
         if (known := self._ledger.find(digest)) is not None:
+            if known.claim == claim.folder.name:  # made, and killed before that was written down
+                return Ending("delivered", "All was delivered.", path=known.timeline)
             return _duplicate(known)
         outcomes = self._made(planned, desk, observer)
         self._crash_point("made")
@@ -295,6 +297,7 @@ def _entry(claim: Claim, delivery: Delivery) -> LedgerEntry:
         if request.take is not None:
             paths += [Path(request.take.path), Path(request.take.manifest_path)]
     return LedgerEntry(
+        claim=claim.folder.name,
         document=claim.title,
         timeline=str(timeline),
         report=str(delivery.html),

@@ -49,12 +49,14 @@ class LedgerEntry:
     """A delivery.
 
     Args:
+        claim: Which claim it was made for.
         document: Where its timeline was inside `in/`.
         timeline: The delivered document.
         report: Its report page.
         files: Everything that belongs to it: the document, the takes, the report.
     """
 
+    claim: str
     document: str
     timeline: str
     report: str
@@ -84,6 +86,7 @@ class Ledger:
             with self._path(digest).open("rb") as file:
                 content = json.loads(file.read(_LARGEST_BYTES))
             entry = LedgerEntry(
+                claim=str(content["claim"]),
                 document=str(content["document"]),
                 timeline=str(content["timeline"]),
                 report=str(content["report"]),

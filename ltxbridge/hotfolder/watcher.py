@@ -29,7 +29,6 @@ from ltxbridge.notice import Notice
 _LOG = logging.getLogger(__name__)
 
 _LONGEST_PAUSE_S = 60.0
-_QUEUE_PAUSE_S = 2.0
 _LEAVE_WITHIN_S = 10.0
 _IN_HAND_PER_WORKER = 16
 
@@ -65,6 +64,7 @@ class Rhythm:
     Args:
         workers: Timelines handled at the same time.
         poll_s: Seconds between two scans.
+        retry_s: Seconds until what waits is tried again; doubled each time, up to a minute.
         once_after_s: End when there was nothing to do and nothing to wait for during so many seconds; None
             watches for ever.
         once_patience_s: End also where something in `in/` has not become ready during so many seconds.
@@ -72,6 +72,7 @@ class Rhythm:
 
     workers: int = 2
     poll_s: float = 2.0
+    retry_s: float = 2.0
     once_after_s: float | None = None
     once_patience_s: float = 0.0
 
@@ -116,6 +117,7 @@ class Watcher:
         self._tell = tell
         self._rhythm = rhythm or Rhythm()
         self._clock = clock
+        self._most_open = self._rhythm.workers * _IN_HAND_PER_WORKER
         self._counts: Counter[str] = Counter()
         self._todo: SimpleQueue[Claim | None] = SimpleQueue()
         self._results: SimpleQueue[tuple[Claim, Ending | BridgeError]] = SimpleQueue()
@@ -240,7 +242,8 @@ class Watcher:
             self.given_up.append(error)
             return
         self._tries[key] += 1
-        pause_s = _QUEUE_PAUSE_S if full else min(2.0 ** self._tries[key], _LONGEST_PAUSE_S)
+        doubled_s = self._rhythm.retry_s * 2.0 ** min(self._tries[key] - 1, 10)
+        pause_s = self._rhythm.retry_s if full else min(doubled_s, _LONGEST_PAUSE_S)
         heapq.heappush(self._due, (self._clock() + pause_s, next(self._number), claim))
 
     def _try_again(self) -> None:
@@ -259,10 +262,11 @@ class Watcher:
                 return
             if self._troubles.pop("", None) is not None:
                 self._announce(Event("back", "The folder answers again."))
-            # What is not claimed is handed out again, so that only the latest need be remembered.
-            self._found = {str(item.relative): item for item in found} or self._found
+            # What is not remembered is handed out again.
+            if len(self._found) < self._most_open:
+                self._found |= {str(item.relative): item for item in found}
         for name in tuple(self._found):
-            if len(self._open) >= self._rhythm.workers * _IN_HAND_PER_WORKER:
+            if len(self._open) >= self._most_open:
                 return
             item = self._found[name]
             if _item_key(item) in self._open:
@@ -271,6 +275,7 @@ class Watcher:
             try:
                 self._claim(item)
             except BridgeError as error:
+                self._found[name] = item
                 self._trouble(printable(name), error)
 
     def _claim(self, item: Arrival | Refusal) -> None:
