@@ -18,6 +18,19 @@ class DigitalSourceType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """What an engine computes on.
+
+    Args:
+        name: For example `cpu` or `cuda:0 NVIDIA H200`.
+        memory_bytes: Memory of that device, 0 where unknown or where it is the machine's.
+    """
+
+    name: str = "cpu"
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class EngineLimits:
     """What an engine can serve; torch-free, so that `plan` starts nothing.
 

@@ -92,7 +92,7 @@ class EngineStatus:
     """An engine of a running sidecar.
 
     Args:
-        device: For example `cpu` or `cuda:0 NVIDIA H200`.
+        device: For example `cpu` or `cuda:0 NVIDIA H200`; empty until its worker has loaded it.
         device_memory_bytes: 0 where unknown.
         worker_memory_bytes: Resident memory of its worker, 0 where it is not up.
         is_default: Taken where a request names no engine.

@@ -15,6 +15,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from interchange.errors import BridgeError
+from interchange.model.job import EngineStatus
 from ltxbridge.doctor.findings import CheckState, Finding
 from ltxbridge.doctor.subject import Subject
 
@@ -281,7 +282,11 @@ def check_sidecar(subject: Subject) -> Finding:
             error.message,
             "Start one with `ltxbridge serve`; `ltxbridge process` starts its own where none runs.",
         )
-    named = ", ".join(
-        f"{status.limits.engine} {status.state} on {status.device}" for status in engines
-    )
+    named = ", ".join(map(_engine, engines))
     return Finding("sidecar", CheckState.OK, named or "answers, but has no engine")
+
+
+def _engine(status: EngineStatus) -> str:
+    memory = f" ({status.device_memory_bytes / 10**9:.0f} GB)" if status.device_memory_bytes else ""
+    device = f" on {status.device}{memory}" if status.device else ""
+    return f"{status.limits.engine} {status.state}{device}"

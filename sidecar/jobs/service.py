@@ -313,17 +313,18 @@ class JobService:
 
     async def engines(self) -> tuple[EngineStatus, ...]:
         """The engines and how their workers are."""
-        return tuple(
-            EngineStatus(
-                limits=limits,
-                model_identity=self._lanes[name].worker.model_identity,
-                state=self._lanes[name].worker.state,
-                device="cpu",
-                device_memory_bytes=0,
-                worker_memory_bytes=self._lanes[name].worker.memory_bytes,
-                is_default=name == self._default_engine,
-            )
-            for name, limits in self._limits.items()
+        return tuple(self._engine(name) for name in self._limits)
+
+    def _engine(self, name: str) -> EngineStatus:
+        worker = self._lanes[name].worker
+        return EngineStatus(
+            limits=self._limits[name],
+            model_identity=worker.model_identity,
+            state=worker.state,
+            device=worker.device.name if worker.device else "",
+            device_memory_bytes=worker.device.memory_bytes if worker.device else 0,
+            worker_memory_bytes=worker.memory_bytes,
+            is_default=name == self._default_engine,
         )
 
     async def _in_admission(

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interchange.errors import StoppedError
-from interchange.model.engine import EngineLimits, PlannedGeometry
+from interchange.model.engine import Device, EngineLimits, PlannedGeometry
 from interchange.model.request import GenerationRequest
 from interchange.timebase import TimeRange
 
@@ -124,6 +124,21 @@ class Engine(Protocol):
     def generate_sound(self, job: EngineJob) -> Sound | None:
         """The take's new sound over `job.made_range`, or None. Called only where the request wants it."""
         ...
+
+
+@runtime_checkable
+class ComputesOnDevice(Protocol):
+    """What an `Engine` may be besides: one that does not compute on the processor says so."""
+
+    @property
+    def device(self) -> Device:
+        """Where it computes; asked once, after `load`."""
+        ...
+
+
+def device_of(engine: object) -> Device:
+    """Where a loaded engine computes: what it says, the processor where it says nothing."""
+    return engine.device if isinstance(engine, ComputesOnDevice) else Device()
 
 
 def stop_if(cancelled: CancelCheck) -> None:

@@ -99,7 +99,10 @@ class _Worker:
     def _engine(self, report: Callable[[Progress], None]) -> Any:
         engine = _imported(self._hello.engines)(self._hello.engine)
         engine.load(lambda phase, done, total: report(Progress(phase, done, total)))
-        self._send(Ready(engine.model_identity))
+        # Not at the top: it brings numpy, and the first sign of life is not to wait for that.
+        from sidecar.pipelines.base import device_of  # noqa: PLC0415
+
+        self._send(Ready(engine.model_identity, device_of(engine)))
         return engine
 
     def _read(self) -> None:

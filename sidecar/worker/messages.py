@@ -5,9 +5,10 @@ Not pickle: a worker decodes media that strangers made, so nothing it sends may 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from interchange.errors import BridgeError
+from interchange.model.engine import Device
 from interchange.model.job import Progress
 from sidecar.jobs.work import TakeDraft, WorkOrder
 from sidecar.serialise import dump, load
@@ -67,9 +68,15 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine is loaded."""
+    """The engine is loaded.
+
+    Args:
+        model_identity: What it says it is.
+        device: What it computes on.
+    """
 
     model_identity: str
+    device: Device = field(default_factory=Device)
 
 
 @dataclass(frozen=True, slots=True)

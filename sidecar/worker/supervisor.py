@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interchange.errors import InternalError, Reason, StoppedError, UnavailableError
+from interchange.model.engine import Device
 from interchange.model.job import EngineState, Progress
 from sidecar.jobs.work import TakeDraft, WorkOrder
 from sidecar.logs import log_line_of_child
@@ -111,6 +112,11 @@ class WorkerSupervisor:
     def model_identity(self) -> str:
         """The loaded engine's identity, empty before."""
         return self._process.model_identity if self._process else ""
+
+    @property
+    def device(self) -> Device | None:
+        """What the loaded engine computes on, None before."""
+        return self._process.device if self._process else None
 
     @property
     def memory_bytes(self) -> int:
@@ -215,6 +221,7 @@ class _Process:
     ) -> None:
         self.messages: asyncio.Queue[Advanced | Finished | Failed | _Gone] = asyncio.Queue()
         self.model_identity = ""
+        self.device: Device | None = None
         self.memory_bytes = 0
         self.gone = False
         self.pid = process.pid
@@ -295,8 +302,8 @@ class _Process:
         match message:
             case Heartbeat(memory_bytes=memory_bytes):
                 self.memory_bytes = memory_bytes
-            case Ready(model_identity=model_identity):
-                self.model_identity = model_identity
+            case Ready(model_identity=model_identity, device=device):
+                self.model_identity, self.device = model_identity, device
             case _:
                 self.messages.put_nowait(message)
 

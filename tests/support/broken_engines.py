@@ -20,6 +20,7 @@ from support.faulty_filesystem import FaultyFileSystem
 from support.model_examples import example_engine
 
 from interchange.errors import StoppedError, UnsupportedError
+from interchange.model.engine import Device
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.runner import Stages
 
@@ -60,6 +61,8 @@ class BrokenEngine:
     def __init__(self, name: str) -> None:
         self.limits = ALL_LIMITS[name]
         self.model_identity = f"{name} 1"
+        if name == "steady":
+            self.device = Device("cuda:0 NVIDIA H200", 141 << 30)
 
     def load(self, progress) -> None:
         progress("loading", 1, 1)

@@ -106,6 +106,8 @@ def test_worker_state_and_memory_are_reported(tmp_path):
 
     before, after = asyncio.run(scenario())
     assert (before.state, before.worker_memory_bytes) == (EngineState.IDLE, 0)
+    assert (before.device, before.device_memory_bytes) == ("", 0)  # nothing has looked yet
+    assert (after.device, after.device_memory_bytes) == ("cuda:0 NVIDIA H200", 141 << 30)
     assert (after.state, after.model_identity) == (EngineState.READY, "steady 1")
     if sys.platform == "linux":
         assert after.worker_memory_bytes > 1 << 20

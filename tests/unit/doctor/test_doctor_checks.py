@@ -3,10 +3,12 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.doctor_subject import a_subject
+from support.model_examples import example_engine
 
 from interchange.errors import NotFoundError, Reason, UnavailableError
 from ltxbridge.doctor import CheckState, Finding, render_json, render_text, run_checks, worst
@@ -97,6 +99,15 @@ def test_missing_media_root_warns(tmp_path: Path) -> None:
 def test_path_map_to_nowhere_warns(tmp_path: Path) -> None:
     assert check_path_map("/Volumes/A", here=str(tmp_path / "gone")).state is CheckState.WARN
     assert check_path_map("/Volumes/A", here=str(tmp_path)).state is CheckState.OK
+
+
+def test_engines_are_shown_with_what_they_compute_on(tmp_path: Path) -> None:
+    idle = replace(example_engine(), device="")
+    loaded = replace(idle, device="cuda:0 NVIDIA H200", device_memory_bytes=150 * 10**9)
+    subject = replace(a_subject(tmp_path), list_engines=lambda: (idle, loaded))
+    assert check_sidecar(subject).detail == (
+        "animatic idle, animatic idle on cuda:0 NVIDIA H200 (150 GB)"
+    )
 
 
 def test_no_sidecar_is_a_warning_with_what_to_do(tmp_path: Path) -> None:
