@@ -10,11 +10,13 @@ import click
 from interchange.errors import NotFoundError, Reason, UnavailableError
 from interchange.model.job import EngineStatus
 from ltxbridge.cli.options import FOLDER, as_json, place_options, server_option, settings_from
+from ltxbridge.cli.printing import say
 from ltxbridge.client import BridgeClient
 from ltxbridge.doctor import CheckState, Subject, render_json, render_text, run_checks, worst
 from sidecar.credentials.identity import STATEMENT, read_anchor
 from sidecar.launch import running_sidecar
-from sidecar.lifecycle.quota import BYTES_PER_GB, folder_bytes
+from sidecar.lifecycle.glance import used_bytes
+from sidecar.lifecycle.quota import BYTES_PER_GB
 from sidecar.pki.folder import PkiFolder
 from sidecar.pki.remotes import remote_endpoint, remote_warnings
 from sidecar.settings import Settings
@@ -23,6 +25,13 @@ from sidecar.settings import Settings
 @click.command()
 @place_options
 @click.option("--out", type=FOLDER, default=Path(), help="Folder deliveries would go to.")
+@click.option(
+    "--hot-folder",
+    "hot_folders",
+    multiple=True,
+    type=FOLDER,
+    help="Hot folder to examine as well; may be repeated.",
+)
 @server_option
 @as_json
 def doctor(
@@ -30,22 +39,26 @@ def doctor(
     path_maps: tuple[str, ...],
     config_file: Path | None,
     out: Path,
+    hot_folders: tuple[Path, ...],
     server: str | None,
     as_json: bool,
 ) -> int:
     """Examine this installation. Starts nothing; ends with 1 where something must be mended."""
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
-    findings = run_checks(subject_of(settings, out=out, server=server))
-    click.echo(render_json(findings) if as_json else render_text(findings), nl=False)
+    findings = run_checks(subject_of(settings, out=out, hot_folders=hot_folders, server=server))
+    say(render_json(findings) if as_json else render_text(findings), nl=False)
     return 1 if worst(findings) is CheckState.FAIL else 0
 
 
-def subject_of(settings: Settings, *, out: Path, server: str | None = None) -> Subject:
+def subject_of(
+    settings: Settings, *, out: Path, hot_folders: Sequence[Path] = (), server: str | None = None
+) -> Subject:
     """The installation with these settings.
 
     Args:
         settings: This machine's.
         out: Folder deliveries would go to.
+        hot_folders: Examined as well.
         server: Name of a sidecar on another machine, whose engines are asked for; None for this machine's.
     """
     return Subject(
@@ -61,7 +74,8 @@ def subject_of(settings: Settings, *, out: Path, server: str | None = None) -> S
             *remote_warnings(settings.state_dir),
         ),
         quota_bytes=settings.quota_gb * BYTES_PER_GB,
-        state_bytes=lambda: folder_bytes(settings.state_dir),
+        used_bytes=lambda: used_bytes(settings.state_dir),
+        hot_folders=tuple(folder.absolute() for folder in hot_folders),
     )
 
 

@@ -18,6 +18,7 @@ from ltxbridge.cli.options import (
     settings_from,
 )
 from ltxbridge.cli.plan_page import problem_document, problem_lines
+from ltxbridge.cli.printing import say
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.plates import engine_free, export_plates, plate_limits
 from ltxbridge.roundtrip.timeline import open_timeline
@@ -86,7 +87,7 @@ def export(
             planned, folder=folder, codec=Codec(codec), filesystem=filesystem
         )
     if as_json:
-        click.echo(
+        say(
             json.dumps(
                 {
                     "schema": "ltxbridge.Export.1",
@@ -100,7 +101,7 @@ def export(
         )
     else:
         for plate in plates:
-            click.echo(plate.media)
+            say(plate.media)
         for problem in problems:
-            click.echo("\n".join(problem_lines(problem)), err=True)
+            say("\n".join(problem_lines(problem)), err=True)
     return 1 if problems else 0

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ltxbridge.cli.options import as_json
+from ltxbridge.cli.printing import say
 from sidecar.filesystem import FileSystem
 from sidecar.lifecycle.collect import Collected, collect, confirm
 from sidecar.lifecycle.inventory import state_items, take_items, upload_items
@@ -76,9 +77,9 @@ def gc(
         if delete:
             done += collect(choices, filesystem=filesystem, delete_job=table.delete)
     if as_json:
-        click.echo(json.dumps(_document(choices, done, deleted=delete), indent=2))
+        say(json.dumps(_document(choices, done, deleted=delete), indent=2))
     else:
-        click.echo("\n".join(_lines(choices, done, deleted=delete)))
+        say("\n".join(_lines(choices, done, deleted=delete)))
     return 1 if any(outcome.error for outcome in done) else 0
 
 

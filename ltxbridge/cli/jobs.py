@@ -13,6 +13,7 @@ from interchange.errors import NotFoundError, Reason, UnavailableError
 from interchange.model.job import Job, JobState
 from interchange.timebase import format_timecode
 from ltxbridge.cli.options import as_json, server_option
+from ltxbridge.cli.printing import say
 from ltxbridge.client import BridgeClient
 from sidecar.launch import running_sidecar
 from sidecar.pki.remotes import remote_endpoint
@@ -44,12 +45,12 @@ def list_jobs(states: tuple[str, ...], limit: int, as_json: bool) -> None:
     with _client() as client:
         found = list(islice(client.list_jobs(states=[JobState(state) for state in states]), limit))
     if as_json:
-        click.echo(json.dumps([_document(job) for job in found], indent=2))
+        say(json.dumps([_document(job) for job in found], indent=2))
         return
     for job in found:
-        click.echo(_line(job))
+        say(_line(job))
     if not found:
-        click.echo("No jobs.")
+        say("No jobs.")
 
 
 @jobs.command("show")
@@ -60,9 +61,9 @@ def show_job(job_id: str, as_json: bool) -> None:
     with _client() as client:
         job = client.get_job(_bare(job_id))
     if as_json:
-        click.echo(json.dumps(_document(job), indent=2))
+        say(json.dumps(_document(job), indent=2))
     else:
-        click.echo("\n".join(_lines(job)))
+        say("\n".join(_lines(job)))
 
 
 @jobs.command("watch")
@@ -73,7 +74,7 @@ def watch_job(job_id: str, as_json: bool) -> int:
     last: Job | None = None
     with _client() as client:
         for last in client.watch_job(_bare(job_id)):
-            click.echo(json.dumps(_document(last)) if as_json else _line(last))
+            say(json.dumps(_document(last)) if as_json else _line(last))
     return 0 if last is not None and last.state is JobState.SUCCEEDED else 1
 
 
@@ -84,7 +85,7 @@ def cancel_job(job_id: str, as_json: bool) -> None:
     """Ask a job to stop; one that has ended is left as it is."""
     with _client() as client:
         job = client.cancel_job(_bare(job_id))
-    click.echo(json.dumps(_document(job), indent=2) if as_json else _line(job))
+    say(json.dumps(_document(job), indent=2) if as_json else _line(job))
 
 
 @contextmanager

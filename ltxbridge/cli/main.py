@@ -24,6 +24,7 @@ from interchange.errors import (
     StoppedError,
     UnavailableError,
 )
+from ltxbridge.cli.printing import say
 from sidecar.readers.limits import ReaderLimits
 from sidecar.readers.process import PROGRAM, ReaderProcess
 
@@ -158,7 +159,7 @@ def _file_details(error: Exception) -> str:
 
 
 def _refused(error: BridgeError, arguments: list[str], code: ExitCode) -> ExitCode:
-    click.echo(f"ltxbridge: {error.message}", err=True)
+    say(f"ltxbridge: {error.message}", err=True)
     _show_as_json(error, arguments)
     return code
 
@@ -168,4 +169,4 @@ def _show_as_json(error: BridgeError, arguments: list[str]) -> None:
     if "--json" in arguments:
         reason = {"reason": error.reason.value, "message": error.message}
         with contextlib.suppress(OSError):  # nobody reads, or the disk under the output is full
-            click.echo(json.dumps({"schema": ERROR_SCHEMA, "error": reason}))
+            say(json.dumps({"schema": ERROR_SCHEMA, "error": reason}))

@@ -18,6 +18,7 @@ from ltxbridge.cli.options import (
     take_options,
 )
 from ltxbridge.cli.plan_page import plan_document, plan_lines
+from ltxbridge.cli.printing import say
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.timeline import open_timeline, plan_timeline
 from sidecar.filesystem import FileSystem
@@ -56,7 +57,7 @@ def plan(
             box=box,
         )
     if as_json:
-        click.echo(json.dumps(plan_document(made), indent=2))
+        say(json.dumps(plan_document(made), indent=2))
     else:
-        click.echo("\n".join(plan_lines(made)))
+        say("\n".join(plan_lines(made)))
     return 1 if made.problems else 0

@@ -24,6 +24,7 @@ from ltxbridge.cli.options import (
     settings_from,
     take_options,
 )
+from ltxbridge.cli.printing import say
 from ltxbridge.cli.progress import JobDisplay
 from ltxbridge.client import BridgeClient
 from ltxbridge.client.transfers import TransferClient
@@ -81,11 +82,11 @@ def process(
     if time.monotonic() - began > _WORTH_A_NOTICE_S:
         Notifier(settings.notify_command, settings.notify_desktop).tell(notice_of(results))
     if as_json:
-        click.echo(json.dumps([_document(path, result) for path, result in results], indent=2))
+        say(json.dumps([_document(path, result) for path, result in results], indent=2))
     failed = [(path, result) for path, result in results if isinstance(result, BridgeError)]
     if not as_json:
         for path, refusal in failed:
-            click.echo(f"ltxbridge: {path}: {refusal.message}", err=True)
+            say(f"ltxbridge: {path}: {refusal.message}", err=True)
     if lost is not None:
         return 3
     if failed:
@@ -171,7 +172,7 @@ def process_all(
                 yield path, error
             else:
                 if not quiet:
-                    click.echo("\n".join(delivery_lines(result)))
+                    say("\n".join(delivery_lines(result)))
                 yield path, result
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from ltxbridge.cli.options import as_json
+from ltxbridge.cli.printing import say
 from sidecar.readers.box import ReaderBox
 from sidecar.readers.process import ReaderProcess
 from sidecar.settings import load_settings
@@ -27,11 +28,11 @@ def verify(reader: ReaderProcess, /, file: Path, as_json: bool) -> None:
         )
     if as_json:
         document = {"schema": "ltxbridge.Verification.1", **asdict(report)}
-        click.echo(json.dumps(document, indent=2, default=str))
+        say(json.dumps(document, indent=2, default=str))
         return
-    click.echo(f"{file}: {report.state}")
-    click.echo(f"  {report.summary}")
-    click.echo(f"  signer    {report.signer}")
-    click.echo(f"  made      {report.made} with {report.made_with}")
+    say(f"{file}: {report.state}")
+    say(f"  {report.summary}")
+    say(f"  signer    {report.signer}")
+    say(f"  made      {report.made} with {report.made_with}")
     for ingredient in report.ingredients:
-        click.echo(f"  from      {ingredient.title} ({ingredient.relationship})")
+        say(f"  from      {ingredient.title} ({ingredient.relationship})")

@@ -21,6 +21,7 @@ from ltxbridge.cli.options import (
     place_options,
     settings_from,
 )
+from ltxbridge.cli.printing import say
 from ltxbridge.hotfolder.claims import Claim, Claims, CrashPoint, Ending, no_crash
 from ltxbridge.hotfolder.drop import Drops
 from ltxbridge.hotfolder.intake import Intake
@@ -110,7 +111,7 @@ def watch(
     settings = settings_from(media_roots=media_roots, path_maps=path_maps, config_file=config_file)
 
     def announce(event: Event) -> None:
-        click.echo(event.as_json() if as_json else event.as_text())
+        say(event.as_json() if as_json else event.as_text())
 
     with _stopped_by_sigterm():
         watcher = watch_folder(
