@@ -22,7 +22,7 @@ from sidecar.instance import (
     write_discovery,
 )
 from sidecar.jobs.service import JobService
-from sidecar.lifecycle.quota import BYTES_PER_GB, Quota
+from sidecar.lifecycle.quota import BYTES_PER_GB, COUNTED_FOLDERS, Quota
 from sidecar.lifecycle.upkeep import Upkeep, kept_up
 from sidecar.logs import configure_logging
 from sidecar.media.paths import PathPolicy
@@ -122,7 +122,7 @@ async def _serve(settings: Settings, *, while_stdin_open: bool) -> None:
 def _upkeep(settings: Settings, jobs: JobService, quota: Quota, meters: Meters | None) -> Upkeep:
     if meters is not None:
         meters.watch_disk(used=lambda: quota.used_bytes, limit_bytes=quota.limit_bytes)
-    folders = [settings.state_dir / name for name in ("uploads", "spool", "cache")]
+    folders = [settings.state_dir / name for name in COUNTED_FOLDERS]
     return Upkeep(jobs, quota=quota, folders=folders, meters=meters)
 
 

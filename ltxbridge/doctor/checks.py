@@ -44,9 +44,12 @@ def _findings(subject: Subject) -> Iterator[Finding]:
     yield check_private_folder("state folder", subject.state_dir)
     yield check_private_folder("runtime folder", subject.runtime_dir)
     yield check_disk("disk of the output", subject.output_dir)
-    yield check_quota(subject.quota_bytes, held_bytes=subject.state_bytes())
+    yield check_disk("disk of the state folder", subject.state_dir)
+    yield check_quota(subject)
     for root in subject.media_roots:
         yield check_media_root(root)
+    for hot_folder in subject.hot_folders:
+        yield check_hot_folder(hot_folder)
     for written, here in subject.path_maps:
         yield check_path_map(written, here=here)
     yield check_identity(subject)
@@ -175,13 +178,17 @@ def check_disk(name: str, folder: Path) -> Finding:
     return Finding(name, CheckState.OK, text)
 
 
-def check_quota(limit_bytes: int, *, held_bytes: int) -> Finding:
-    """Whether the state folder alone leaves room under the disk quota; takes count too, once a sidecar runs."""
-    held = f"the state folder holds {held_bytes / 10**9:.1f} GB"
-    if not limit_bytes:
-        return Finding("disk quota", CheckState.OK, f"no limit; {held}")
-    text = f"{limit_bytes / 10**9:.0f} GB; {held}"
-    if held_bytes > limit_bytes * 9 // 10:
+def check_quota(subject: Subject) -> Finding:
+    """Whether there is room under the disk quota: takes, uploads, spool and caches count."""
+    try:
+        used_bytes = subject.used_bytes()
+    except BridgeError as error:
+        return Finding("disk quota", CheckState.WARN, error.message, "Look at the job table first.")
+    used = f"takes, uploads, spool and caches use {used_bytes / 10**9:.1f} GB"
+    if not subject.quota_bytes:
+        return Finding("disk quota", CheckState.OK, f"no limit; {used}")
+    text = f"{subject.quota_bytes / 10**9:.0f} GB; {used}"
+    if used_bytes > subject.quota_bytes * 9 // 10:
         return Finding(
             "disk quota",
             CheckState.WARN,
@@ -205,6 +212,46 @@ def check_media_root(root: Path) -> Finding:
             "media root", CheckState.FAIL, f"{root} cannot be read", "Give yourself access to it."
         )
     return Finding("media root", CheckState.OK, str(root))
+
+
+def check_hot_folder(root: Path) -> Finding:
+    """Whether a hot folder is there and can be written, and what lies in it."""
+    name = "hot folder"
+    if not (root / ".ltxbridge").is_dir():
+        return Finding(
+            name,
+            CheckState.FAIL,
+            f"{root} is not one, or its disk is not mounted",
+            "Mount its disk; `ltxbridge watch` makes a new one.",
+        )
+    counts = {}
+    for place in ("in", "done", "failed"):
+        folder = root / place
+        try:
+            counts[place] = sum(
+                not (entry.name.startswith(".") or entry.name.endswith(".error.json"))
+                for entry in folder.iterdir()
+            )
+        except OSError as error:
+            return Finding(
+                name,
+                CheckState.FAIL,
+                f"{folder} cannot be read: {error.strerror}",
+                "Give yourself access to it; `ltxbridge watch` makes what is missing.",
+            )
+        if not os.access(folder, os.W_OK):
+            return Finding(
+                name, CheckState.FAIL, f"{folder} cannot be written", "Give yourself access to it."
+            )
+    text = f"{root}: {counts['in']} in, {counts['done']} done, {counts['failed']} failed"
+    if counts["failed"]:
+        return Finding(
+            name,
+            CheckState.WARN,
+            text,
+            "Beside each in `failed` lies NAME.error.json that says why; drop it again once that is mended.",
+        )
+    return Finding(name, CheckState.OK, text)
 
 
 def check_path_map(written: str, *, here: str) -> Finding:

@@ -25,7 +25,8 @@ class Subject:
         enrolment_warnings: Which certificates for other machines end soon; raises `BridgeError` where one has
             ended or cannot be used.
         quota_bytes: Most disk ltxbridge may use; 0 for no limit.
-        state_bytes: Counts what the state folder holds: uploads, spool, caches, logs.
+        used_bytes: Counts what takes, uploads, spool and caches use; raises `BridgeError` where it cannot.
+        hot_folders: Examined as well.
     """
 
     state_dir: Path
@@ -37,4 +38,5 @@ class Subject:
     describe_identity: Callable[[], str]
     enrolment_warnings: Callable[[], Sequence[str]] = tuple
     quota_bytes: int = 0
-    state_bytes: Callable[[], int] = int
+    used_bytes: Callable[[], int] = int
+    hot_folders: tuple[Path, ...] = ()

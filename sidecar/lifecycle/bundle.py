@@ -16,14 +16,12 @@ import stat
 import sys
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote
 
 from interchange.errors import ConflictError, Reason
 from sidecar.filesystem import FileSystem
+from sidecar.lifecycle.glance import query
 from sidecar.lifecycle.redact import Redactor
 from sidecar.settings import Settings
 
@@ -123,7 +121,7 @@ def _secrets(state_dir: Path) -> Iterator[str]:
 
 def _prompts(state_dir: Path) -> Iterator[str]:
     try:
-        rows = _query(state_dir, "SELECT request, shot FROM job")
+        rows = query(state_dir, "SELECT request, shot FROM job")
     except (sqlite3.Error, OSError):
         return
     for text, shot in rows:
@@ -195,16 +193,16 @@ def _state(state_dir: Path) -> object:
 
 
 def _jobs(state_dir: Path) -> object:
-    [(version,)] = _query(state_dir, "SELECT version FROM schema")
-    counts = _query(state_dir, "SELECT state, count(*) FROM job GROUP BY state")
-    newest = _query(
+    [(version,)] = query(state_dir, "SELECT version FROM schema")
+    counts = query(state_dir, "SELECT state, count(*) FROM job GROUP BY state")
+    newest = query(
         state_dir,
         "SELECT job_id, state, lane, attempts, revision, created, started, ended, error FROM job "
         "ORDER BY sequence DESC LIMIT 200",
     )
     return {
         "schema_version": version,
-        "integrity": [row[0] for row in _query(state_dir, "PRAGMA quick_check(5)")],
+        "integrity": [row[0] for row in query(state_dir, "PRAGMA quick_check(5)")],
         "counts": {str(state): count for state, count in counts},
         "newest": [
             {
@@ -231,14 +229,6 @@ def _reason(error: str | None) -> str | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         return "unreadable"
     return reason if reason in set(Reason) else "unknown"
-
-
-def _query(state_dir: Path, statement: str) -> Sequence[tuple[Any, ...]]:
-    """Ask the job table without being able to change it: only one process may write it."""
-    path = quote(str((state_dir / "jobs.sqlite3").absolute()))
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2.0)) as connection:
-        connection.execute("PRAGMA query_only=ON")
-        return connection.execute(statement).fetchall()
 
 
 def _logs(state_dir: Path) -> Sequence[Path]:

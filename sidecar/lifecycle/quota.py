@@ -8,14 +8,17 @@ from __future__ import annotations
 import os
 import stat
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from interchange.errors import ExhaustedError, Reason
 from interchange.model.job import Job
 from interchange.model.request import Codec, GenerationRequest
+from interchange.model.take import Take
 
 BYTES_PER_GB = 10**9
+COUNTED_FOLDERS = ("uploads", "spool", "cache")
+"""In the state folder: those that count as a whole."""
 
 # Measured upper ends of what the encoders write, in bytes per pixel; only to refuse hopeless jobs early.
 _BYTES_PER_PIXEL = {
@@ -101,17 +104,27 @@ def expected_bytes(request: GenerationRequest) -> int:
     return round(pixels * _BYTES_PER_PIXEL[request.output.codec])
 
 
-def job_bytes(jobs: Iterable[Job]) -> int:
-    """What the takes of jobs use, and those promised will."""
-    return sum(map(_job_bytes, jobs))
+def job_bytes(jobs: Iterable[Job], *, beside: Sequence[Path] = ()) -> int:
+    """What the takes of jobs use, and those promised will.
+
+    Args:
+        jobs: The jobs.
+        beside: Folders that are counted whole; a take in one of them, as in the spool, is not counted twice.
+    """
+    return sum(_job_bytes(job, beside) for job in jobs)
 
 
-def _job_bytes(job: Job) -> int:
+def _job_bytes(job: Job, beside: Sequence[Path]) -> int:
     if not job.state.terminal:
         return expected_bytes(job.request)
-    if job.take is None:
-        return 0
-    return _size(Path(job.take.path)) + _size(Path(job.take.manifest_path))
+    return 0 if job.take is None else take_bytes(job.take, beside=beside)
+
+
+def take_bytes(take: Take, *, beside: Sequence[Path] = ()) -> int:
+    """What a take's media and manifest use; see `job_bytes`."""
+    folders = [folder.resolve() for folder in beside]
+    paths = (Path(take.path), Path(take.manifest_path))
+    return sum(_size(path) for path in paths if not any(map(path.is_relative_to, folders)))
 
 
 def folder_bytes(*folders: Path) -> int:

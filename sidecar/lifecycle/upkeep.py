@@ -103,7 +103,7 @@ class Upkeep:
             jobs, token = await self._jobs.list(
                 caller=LOCAL_CALLER, page_size=_PAGE_SIZE, page_token=token
             )
-            counted += await asyncio.to_thread(job_bytes, jobs)
+            counted += await asyncio.to_thread(job_bytes, jobs, beside=self._folders)
             if not token:
                 return self._quota.settle(counted, since=mark)
 

@@ -21,6 +21,7 @@ from support.job_cases import As, make_service, media_request
 
 from sidecar.launch import sidecar_for
 from sidecar.lifecycle.collect import collect
+from sidecar.lifecycle.glance import used_bytes
 from sidecar.lifecycle.policy import Kind, Limits
 from sidecar.lifecycle.table import job_table
 
@@ -290,3 +291,15 @@ def test_the_size_that_may_stay_is_met_oldest_first(made):
 def test_a_machine_that_never_made_anything_has_nothing_to_show(tmp_path):
     assert "0 of 0 could go" in ltxbridge("gc", folder=tmp_path).stdout
     assert not (tmp_path / "state").exists()
+
+
+def test_the_doctor_counts_takes_wherever_they_are_and_the_spool_once(made):
+    root, jobs = made
+    state = root / "state"
+    files = [Path(path) for job in jobs for path in (job.take.path, job.take.manifest_path)]
+    takes = sum(path.stat().st_size for path in files)
+    (state / "spool").mkdir(exist_ok=True)
+    (state / "spool" / "x.part").write_bytes(b"12345")
+    (state / "logs").mkdir(exist_ok=True)
+    (state / "logs" / "sidecar.log.1").write_bytes(b"logs have their own limit")
+    assert used_bytes(state) == takes + 5

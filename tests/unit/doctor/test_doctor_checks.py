@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from interchange.errors import NotFoundError, Reason, UnavailableError
 from ltxbridge.doctor import CheckState, Finding, render_json, render_text, run_checks, worst
 from ltxbridge.doctor.checks import (
     check_disk,
+    check_hot_folder,
     check_identity,
     check_library,
     check_media_root,
@@ -24,6 +26,9 @@ from ltxbridge.doctor.checks import (
     check_sidecar,
     check_sqlite,
 )
+from ltxbridge.hotfolder.layout import HotFolder
+from sidecar.filesystem import FileSystem
+from sidecar.lifecycle.glance import used_bytes
 
 
 def test_whole_examination_of_a_sound_installation_has_no_failure(tmp_path: Path) -> None:
@@ -154,7 +159,53 @@ def test_findings_as_json_state_the_worst() -> None:
         (10**9, 2 * 10**9, "warn"),
     ],
 )
-def test_a_quota_that_is_nearly_used_up_is_told(limit, held, state):
-    finding = check_quota(limit, held_bytes=held)
+def test_a_quota_that_is_nearly_used_up_is_told(tmp_path, limit, held, state):
+    subject = replace(a_subject(tmp_path), quota_bytes=limit, used_bytes=lambda: held)
+    finding = check_quota(subject)
     assert finding.state == state
     assert ("ltxbridge gc" in finding.remedy) == (state == "warn")
+
+
+def test_a_job_table_nobody_can_read_is_told_where_the_quota_is(tmp_path):
+    (tmp_path / "state").mkdir(mode=0o700)
+    (tmp_path / "state" / "jobs.sqlite3").write_bytes(b"no table" * 100)
+    subject = replace(a_subject(tmp_path), used_bytes=lambda: used_bytes(tmp_path / "state"))
+    finding = check_quota(subject)
+    assert finding.state is CheckState.WARN
+    assert "cannot be read" in finding.detail
+
+
+def test_the_disks_of_output_and_state_are_both_measured(tmp_path):
+    names = {finding.name for finding in run_checks(a_subject(tmp_path))}
+    assert {"disk of the output", "disk of the state folder"} <= names
+
+
+def test_a_hot_folder_says_what_lies_in_it(tmp_path):
+    hot = tmp_path / "hot"
+    hot.mkdir()
+    HotFolder(hot).create(FileSystem())
+    assert check_hot_folder(hot).state is CheckState.OK
+    (hot / "in" / "A.fcpxml").write_text("")
+    (hot / "failed" / "B.fcpxml").write_text("")
+    (hot / "failed" / "B.fcpxml.error.json").write_text("")
+    [finding] = [
+        found
+        for found in run_checks(replace(a_subject(tmp_path), hot_folders=(hot,)))
+        if found.name == "hot folder"
+    ]
+    assert (finding.state, finding.detail) == (
+        CheckState.WARN,
+        f"{hot}: 1 in, 0 done, 1 failed",
+    )
+
+
+def test_a_hot_folder_whose_disk_is_not_mounted_fails(tmp_path):
+    assert check_hot_folder(tmp_path / "gone").state is CheckState.FAIL
+    assert check_hot_folder(tmp_path).state is CheckState.FAIL  # an empty mount point
+
+
+def test_a_hot_folder_without_one_of_its_folders_fails(tmp_path):
+    HotFolder(tmp_path).create(FileSystem())
+    shutil.rmtree(tmp_path / "done")
+    finding = check_hot_folder(tmp_path)
+    assert (finding.state, "cannot be read" in finding.detail) == (CheckState.FAIL, True)

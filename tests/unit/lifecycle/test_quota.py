@@ -66,6 +66,9 @@ def test_jobs_count_what_they_have_made_and_what_they_are_promised(tmp_path):
     waiting = replace(job, state=JobState.QUEUED, take=None)
     failed = replace(job, state=JobState.FAILED, take=None)
     assert job_bytes([made, gone, failed]) == 111
+    # A take in the spool is counted with the spool.
+    assert job_bytes([made, gone, failed], beside=[tmp_path]) == 0
+    assert job_bytes([made, gone, failed], beside=[tmp_path / "spool"]) == 111
     assert job_bytes([waiting]) == expected_bytes(job.request) > 0
 
 
