@@ -50,11 +50,13 @@ class UploadLimits:
     Args:
         size_bytes: Largest file.
         count: Most uploads of one owner.
+        unfinished: Most of them that have not arrived whole: announcing costs the sender nothing.
         idle: How long one is kept after it was last written, announced or asked for by a request.
     """
 
     size_bytes: int = 1 << 40
     count: int = 1000
+    unfinished: int = 100
     idle: timedelta = timedelta(days=3)
 
 
@@ -235,13 +237,21 @@ class UploadStore:
 
     def _check_room(self, caller: Caller, size_bytes: int) -> None:
         uploads = [self._read(place.name) for place in self._places()]
-        mine = sum(upload is not None and upload.owner == caller.name for upload in uploads)
-        if mine >= self._limits.count:
-            raise ExhaustedError(
-                f"{caller.name} has {mine} uploads here already. Delete some, or wait until they expire.",
-                reason=Reason.QUOTA_FULL,
-                metadata={"limit": str(self._limits.count)},
-            )
+        mine = [upload for upload in uploads if upload is not None and upload.owner == caller.name]
+        for found, limit, what in (
+            (len(mine), self._limits.count, "uploads"),
+            (
+                sum(not upload.complete for upload in mine),
+                self._limits.unfinished,
+                "unfinished uploads",
+            ),
+        ):
+            if found >= limit:
+                raise ExhaustedError(
+                    f"{caller.name} has {found} {what} here already. Delete some, or wait until they expire.",
+                    reason=Reason.QUOTA_FULL,
+                    metadata={"limit": str(limit)},
+                )
         free = self._filesystem.free_bytes(self._folder)
         if free < size_bytes:
             raise ExhaustedError(

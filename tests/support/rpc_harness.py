@@ -13,6 +13,7 @@ from support.fake_job_service import FakeJobService
 
 from ltxbridge.client import Endpoint
 from sidecar.filesystem import FileSystem
+from sidecar.metrics.meters import CallMeter
 from sidecar.rpc.server import RpcServer
 from sidecar.transfers.store import UploadStore
 
@@ -56,7 +57,13 @@ def numbered_pictures(job):
 
 @contextmanager
 def running_server(
-    folder: Path, *, transport: str = "unix", jobs: FakeJobService | None = None, token: str = TOKEN
+    folder: Path,
+    *,
+    transport: str = "unix",
+    jobs: FakeJobService | None = None,
+    token: str = TOKEN,
+    uploads: UploadStore | None = None,
+    meter: CallMeter | None = None,
 ) -> Iterator[Running]:
     """Run a server for the duration.
 
@@ -65,6 +72,8 @@ def running_server(
         transport: `unix` or `tcp`.
         jobs: The service behind it.
         token: What it asks for; the token file always holds the right one.
+        uploads: Where files are kept; in the folder where None.
+        meter: Told of every call.
     """
     token_file = folder / "token"
     token_file.write_text(token)
@@ -79,7 +88,8 @@ def running_server(
             token=token,
             version="test",
             opener=numbered_pictures,
-            uploads=UploadStore(folder / "uploads", filesystem=FileSystem()),
+            uploads=uploads or UploadStore(folder / "uploads", filesystem=FileSystem()),
+            meter=meter,
         )
         if transport == "unix":
             address = await server.listen_on_socket(folder / "s.sock")
