@@ -14,6 +14,7 @@ from ltxbridge.cli.printing import say
 from sidecar.filesystem import FileSystem
 from sidecar.lifecycle.collect import Collected, collect, confirm
 from sidecar.lifecycle.inventory import state_items, take_items, upload_items
+from sidecar.lifecycle.leftovers import leftover_items
 from sidecar.lifecycle.policy import Choice, Limits, choose
 from sidecar.lifecycle.quota import BYTES_PER_GB
 from sidecar.lifecycle.table import JobTable, job_table
@@ -59,7 +60,7 @@ def gc(
     config_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Show which takes, uploads, old logs and backups could be deleted; with --delete, delete them.
+    """Show which takes, uploads, leftovers, old logs and backups could be deleted; with --delete, delete them.
 
     An original is never touched, nor a take that a delivered timeline shows. Ends with 1 where something that
     was to go is still there.
@@ -95,6 +96,7 @@ def _choices(
         *take_items(jobs, keep_used_in=keep_used_in),
         *upload_items(settings.state_dir, jobs),
         *state_items(settings.state_dir),
+        *leftover_items(settings.state_dir, jobs),
     )
     return tuple(confirm(choose(items, limits, now=datetime.now(UTC)), filesystem=filesystem))
 
@@ -103,7 +105,7 @@ def _lines(choices: Sequence[Choice], done: Sequence[Collected], *, deleted: boo
     for choice in choices:
         item = choice.item
         mark = "goes" if choice.goes else "stays"
-        yield f"{mark:<5}  {item.kind:<7} {_size(item.size_bytes):>10}  {_date(item.newest_use)}  {item.name}"
+        yield f"{mark:<5}  {item.kind:<8} {_size(item.size_bytes):>10}  {_date(item.newest_use)}  {item.name}"
         yield f"       {choice.why}"
     for outcome in done:
         if outcome.error is not None:

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+_LEFTOVER_AGE = timedelta(days=1)
+"""For so long it might still be written: by another installation, or by one that is just starting."""
+
 
 class Kind(StrEnum):
     """What a thing on disk is."""
@@ -18,6 +21,8 @@ class Kind(StrEnum):
     """Job, and perhaps manifest, of a take whose media are gone already."""
     UPLOAD = "upload"
     """Media a remote client has sent."""
+    LEFTOVER = "leftover"
+    """A work file that no job owns."""
     CACHE = "cache"
     LOG = "log"
     """A log file that was rotated away."""
@@ -112,8 +117,10 @@ def choose(items: Iterable[Item], limits: Limits, *, now: datetime) -> tuple[Cho
     left_bytes = sum(item.size_bytes for item in ordered)
     choices = []
     for item in ordered:
-        stays = _must_stay(item, limits)
-        aged = limits.max_age is not None and now - item.newest_use > limits.max_age
+        stays = _must_stay(item, limits, now)
+        aged = limits.max_age is not None and now - item.newest_use > _most_age(
+            item, limits.max_age
+        )
         if not stays and aged:
             choice = Choice(
                 item, goes=True, why=f"not used for {(now - item.newest_use).days} days"
@@ -128,7 +135,7 @@ def choose(items: Iterable[Item], limits: Limits, *, now: datetime) -> tuple[Cho
         if left_bytes <= limits.max_total_bytes:
             break
         item = choice.item
-        if choice.goes or not item.size_bytes or _must_stay(item, limits):
+        if choice.goes or not item.size_bytes or _must_stay(item, limits, now):
             continue
         choices[number] = Choice(
             item, goes=True, why="oldest of what is more than was asked to keep"
@@ -137,9 +144,15 @@ def choose(items: Iterable[Item], limits: Limits, *, now: datetime) -> tuple[Cho
     return tuple(choices)
 
 
-def _must_stay(item: Item, limits: Limits) -> str:
+def _most_age(item: Item, asked: timedelta) -> timedelta:
+    return min(asked, _LEFTOVER_AGE) if item.kind is Kind.LEFTOVER else asked
+
+
+def _must_stay(item: Item, limits: Limits, now: datetime) -> str:
     if item.held:
         return item.held
+    if item.kind is Kind.LEFTOVER and now - item.newest_use <= _LEFTOVER_AGE:
+        return "it may still be written"
     if item.linked_from is not None and not limits.include_linked:
         return f"shown by {item.linked_from}"
     return ""

@@ -303,3 +303,16 @@ def test_the_doctor_counts_takes_wherever_they_are_and_the_spool_once(made):
     (state / "logs").mkdir(exist_ok=True)
     (state / "logs" / "sidecar.log.1").write_bytes(b"logs have their own limit")
     assert used_bytes(state) == takes + 5
+
+
+def test_gc_takes_away_what_a_crash_left_and_no_job_owns(made):
+    root, jobs = made
+    folder = Path(jobs[0].take.path).parent
+    left = folder / f".A_LTX_v001.{'c' * 32}-1.mov.part"
+    left.write_bytes(b"half a take")
+    os.utime(left, (1, 1))
+    ltxbridge("gc", folder=root)
+    assert left.exists()  # shown, not deleted
+    ltxbridge("gc", "--delete", folder=root)
+    assert not left.exists()
+    assert all(Path(job.take.path).exists() for job in jobs)

@@ -65,13 +65,17 @@ def test_all_that_is_too_old_goes(inventory, limits):
             assert choice.goes
 
 
+def _most_age(item, asked):
+    return min(asked, timedelta(days=1)) if item.kind is Kind.LEFTOVER else asked
+
+
 @given(inventories, limits)
 def test_nothing_goes_without_need(inventory, limits):
     choices = choose(inventory, limits, now=NOW)
     young = [
         item
         for item in _going(choices)
-        if limits.max_age is None or NOW - item.newest_use <= limits.max_age
+        if limits.max_age is None or NOW - item.newest_use <= _most_age(item, limits.max_age)
     ]
     if young:
         assert limits.max_total_bytes is not None
@@ -91,6 +95,7 @@ def test_the_size_is_met_or_nothing_more_may_go(inventory, limits):
             item.held
             or not item.size_bytes
             or (item.linked_from is not None and not limits.include_linked)
+            or (item.kind is Kind.LEFTOVER and NOW - item.newest_use <= timedelta(days=1))
             for item in staying
         )
 
