@@ -25,6 +25,9 @@ class FolderLock:
         holder: What holds it, in messages.
         lock: Locks an open file without waiting; None takes this platform's way.
 
+    Attributes:
+        path: The lock file.
+
     Raises:
         ConflictError: Another process holds it.
         NotAllowedError: The lock file cannot be opened, or its volume knows no locks.
@@ -38,9 +41,11 @@ class FolderLock:
         holder: str = "sidecar",
         lock: Callable[[int], None] | None = None,
     ) -> None:
-        path = folder / name
+        path = self.path = folder / name
         try:
-            self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+            self._descriptor = os.open(
+                path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600
+            )
         except OSError as error:
             raise NotAllowedError(
                 f"{path} cannot be opened: {error.strerror}. Choose a folder that is yours.",
@@ -62,6 +67,14 @@ class FolderLock:
                 reason=Reason.ALREADY_RUNNING,
                 metadata={"path": str(folder)},
             ) from error
+
+    @property
+    def stands(self) -> bool:
+        """Whether the lock file still is the one that is held: an earlier holder may have removed it."""
+        try:
+            return os.path.samestat(os.fstat(self._descriptor), self.path.stat())
+        except FileNotFoundError:
+            return False
 
     def release(self) -> None:
         """Let the folder go."""
