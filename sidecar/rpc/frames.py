@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -14,6 +14,7 @@ from interchange.errors import (
     Reason,
     UnsupportedError,
 )
+from interchange.model.caller import Caller
 from interchange.model.job import Job
 from interchange.model.take import Take
 from interchange.timebase import TimeRange
@@ -21,10 +22,12 @@ from ltxbridge import wire
 from ltxbridge.v1 import generation_service_pb2 as pb
 from sidecar.pipelines.base import Picture
 from sidecar.rpc.ports import TakeOpener
+from sidecar.rpc.slots import Slots
 
 CHUNK_BYTES = 1024 * 1024
 # A 4K frame is 66 MB in RGBA16; a few streams at once are plenty and bound the memory.
 _CONCURRENT_STREAMS = 4
+_STREAMS_OF_ONE = 2
 
 
 class FrameStreamer:
@@ -36,17 +39,23 @@ class FrameStreamer:
 
     def __init__(self, opener: TakeOpener) -> None:
         self._opener = opener
-        self._slots = asyncio.Semaphore(_CONCURRENT_STREAMS)
+        self._slots = Slots(_CONCURRENT_STREAMS, most_each=_STREAMS_OF_ONE)
 
     async def stream(
-        self, job: Job, record_range: TimeRange | None, *, layout: pb.PixelLayout
-    ) -> AsyncIterator[pb.FetchFramesResponse]:
+        self,
+        job: Job,
+        record_range: TimeRange | None,
+        *,
+        layout: pb.PixelLayout,
+        caller: Caller,
+    ) -> AsyncGenerator[pb.FetchFramesResponse, None]:
         """Yield the chunks of every frame in a range, in order.
 
         Args:
             job: A job with a take.
             record_range: Record frames; None means all in the file.
             layout: Pixel layout to send.
+            caller: Who asks.
 
         Raises:
             UnsupportedError: The job has no take (JOB_STATE).
@@ -54,7 +63,7 @@ class FrameStreamer:
         """
         wanted = _checked_range(take_of(job), record_range)
         loop = asyncio.get_running_loop()
-        async with self._slots:
+        async with self._slots.taken(caller):
             # One thread for the stream's whole life: a decoder is never entered from two at once.
             thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
             stack = ExitStack()

@@ -4,9 +4,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any, TypeAlias, TypeVar
 
 import grpc
@@ -17,11 +16,9 @@ from ltxbridge.v1 import generation_service_pb2 as pb
 from ltxbridge.v1 import generation_service_pb2_grpc as pb_grpc
 from ltxbridge.wire.fields import at_least, invalid, require, text
 from sidecar.rpc.auth import caller_of
-from sidecar.rpc.errors import abort
 from sidecar.rpc.frames import FrameStreamer
 from sidecar.rpc.ports import Jobs
-
-_LOG = logging.getLogger(__name__)
+from sidecar.rpc.slots import Unread
 
 _DEFAULT_PAGE = 100
 _LARGEST_PAGE = 1000
@@ -32,6 +29,8 @@ T = TypeVar("T")
 
 # A watcher that takes nothing for so long hangs; a slow one takes something now and then.
 _STUCK_S = 10.0
+# Whoever shows frames to a person may stop at one for a while.
+_FRAMES_STUCK_S = 60.0
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -43,13 +42,22 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         jobs: The job service.
         frames: Streams the frames of takes.
         closing: Set when the server is about to stop; ends the open watches.
+        patience_s: How long a chunk of frames may wait to be taken, in seconds.
     """
 
-    def __init__(self, jobs: Jobs, *, frames: FrameStreamer, closing: asyncio.Event) -> None:
+    def __init__(
+        self,
+        jobs: Jobs,
+        *,
+        frames: FrameStreamer,
+        closing: asyncio.Event,
+        patience_s: float = _FRAMES_STUCK_S,
+    ) -> None:
+        self._patience_s = patience_s
         self._jobs = jobs
         self._frames = frames
         self._closing = closing
-        self._saying: set[asyncio.Future[None]] = set()
+        self._unread = Unread()
 
     async def CreateJob(
         self, request: pb.CreateJobRequest, context: Context
@@ -137,11 +145,15 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             if request.HasField("record_range")
             else None
         )
-        job = await self._jobs.get(job_id, caller=caller_of(context))
-        async for chunk in self._frames.stream(
-            job, record_range, layout=request.layout or pb.PIXEL_LAYOUT_RGBA16
-        ):
-            yield chunk
+        caller = caller_of(context)
+        job = await self._jobs.get(job_id, caller=caller)
+        layout = request.layout or pb.PIXEL_LAYOUT_RGBA16
+        async with aclosing(
+            self._frames.stream(job, record_range, layout=layout, caller=caller)
+        ) as chunks:
+            async for chunk in chunks:
+                with self._unread.within(self._patience_s, context):
+                    yield chunk
 
     async def _until_closing(self, items: AsyncIterator[T], context: Context) -> AsyncIterator[T]:
         """Pass items on until they end or the server is about to stop."""
@@ -155,7 +167,7 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
         closing.add_done_callback(stop)
         try:
             async for item in items:
-                with self._taken_in_time(task, context):
+                with self._unread.within(_STUCK_S, context):
                     yield item
         except asyncio.CancelledError:
             if not self._closing.is_set():
@@ -170,36 +182,3 @@ class GenerationServicer(pb_grpc.GenerationServiceServicer):
             close = getattr(items, "aclose", None)
             if close is not None:
                 await close()
-
-    @contextmanager
-    def _taken_in_time(self, task: asyncio.Task[Any], context: Context) -> Iterator[None]:
-        """End a call whose answer is not taken; a watcher calls again after the last one it has seen.
-
-        Keep-alive pings notice a client that hangs only while they can be sent: once its socket's buffer is
-        full, which on a unix socket nothing times out, they wait behind the answers.
-        """
-
-        def let_go() -> None:
-            task.cancel()
-            # Reaches the client when it reads again, after what it has not read; nobody here waits for that.
-            saying = asyncio.ensure_future(_say_let_go(context))
-            self._saying.add(saying)
-            saying.add_done_callback(self._saying.discard)
-
-        ending = asyncio.get_running_loop().call_later(_STUCK_S, let_go)
-        try:
-            yield
-        finally:
-            ending.cancel()
-
-
-async def _say_let_go(context: Context) -> None:
-    try:
-        await abort(
-            context,
-            UnavailableError(
-                "The answers were not read for too long. Watch again from the last one seen."
-            ),
-        )
-    except Exception as error:  # noqa: BLE001 - the connection is gone: gRPC's own, unnamed ways to say so
-        _LOG.debug("a watcher was let go without a word: %s", type(error).__name__)

@@ -22,6 +22,7 @@ from ltxbridge.wire.fields import at_least, invalid
 from sidecar.rpc.auth import caller_of
 from sidecar.rpc.frames import take_of
 from sidecar.rpc.ports import Jobs
+from sidecar.rpc.slots import Slots, Unread
 from sidecar.transfers.store import UploadStore
 from sidecar.transfers.take_file import TakeFile
 from sidecar.transfers.upkeep import files_in_use
@@ -29,6 +30,7 @@ from sidecar.transfers.writer import UploadWriter
 
 _SILENCE_S = 60.0
 _CONCURRENT_READS = 16
+_READS_OF_ONE = 8
 
 Context: TypeAlias = grpc.aio.ServicerContext[Any, Any]
 
@@ -39,7 +41,7 @@ class TransferServicer(pb_grpc.TransferServiceServicer):
     Args:
         uploads: Where files are kept.
         jobs: The job service.
-        silence_s: How long a stream may send nothing before it is ended, in seconds.
+        silence_s: How long a stream may send nothing, or take nothing, before it is ended, in seconds.
     """
 
     def __init__(self, uploads: UploadStore, jobs: Jobs, *, silence_s: float = _SILENCE_S) -> None:
@@ -47,7 +49,8 @@ class TransferServicer(pb_grpc.TransferServiceServicer):
         self._jobs = jobs
         self._silence_s = silence_s
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._reads = asyncio.Semaphore(_CONCURRENT_READS)
+        self._reads = Slots(_CONCURRENT_READS, most_each=_READS_OF_ONE)
+        self._unread = Unread()
 
     async def CreateUpload(
         self, request: pb.CreateUploadRequest, context: Context
@@ -103,11 +106,12 @@ class TransferServicer(pb_grpc.TransferServiceServicer):
         if request.part not in pb.ReadTakeRequest.Part.values():
             raise invalid("part", f"has the unknown value {request.part}")
         offset = at_least(request.offset_bytes, 0, at="offset_bytes")
-        take = take_of(await self._jobs.get(job_id, caller=caller_of(context)))
+        caller = caller_of(context)
+        take = take_of(await self._jobs.get(job_id, caller=caller))
         manifest = request.part == pb.ReadTakeRequest.PART_MANIFEST
         file = TakeFile.of_manifest(take) if manifest else TakeFile.of_media(take)
         loop = asyncio.get_running_loop()
-        async with self._reads:
+        async with self._reads.taken(caller):
             thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="take")
             try:
                 await loop.run_in_executor(thread, file.open, offset)
@@ -115,9 +119,10 @@ class TransferServicer(pb_grpc.TransferServiceServicer):
                     offset_bytes=offset, size_bytes=file.size_bytes, sha256=file.sha256
                 )
                 while chunk := await loop.run_in_executor(thread, file.read):
-                    yield pb.ReadTakeResponse(
-                        offset_bytes=offset, size_bytes=file.size_bytes, chunk=chunk
-                    )
+                    with self._unread.within(self._silence_s, context):
+                        yield pb.ReadTakeResponse(
+                            offset_bytes=offset, size_bytes=file.size_bytes, chunk=chunk
+                        )
                     offset += len(chunk)
             finally:
                 thread.submit(file.close)
