@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -30,9 +30,10 @@ from ltxbridge.client import BridgeClient
 from ltxbridge.client.transfers import TransferClient
 from ltxbridge.notice import Notice, Notifier
 from ltxbridge.report import RequestState
-from ltxbridge.roundtrip.making import JobObserver
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.process import Delivery, Desk, process_timeline
+from ltxbridge.roundtrip.workshop import Workshop
+from sidecar.credentials.identity import STATEMENT
 from sidecar.filesystem import FileSystem
 from sidecar.launch import sidecar_for
 from sidecar.pipelines.registry import engine_limits
@@ -149,21 +150,28 @@ def process_all(
     with ExitStack() as stack:
         if server is None:
             endpoint = stack.enter_context(sidecar_for(unmapped, extra_roots=sorted(roots)))
-            transfers = None
         else:
             endpoint = remote_endpoint(settings.state_dir, server)
-            transfers = stack.enter_context(TransferClient(endpoint))
         client = stack.enter_context(BridgeClient(endpoint))
+        if server is None:
+            shop = Workshop(engine_limits(), settings.engine, STATEMENT)
+        else:
+            shop = Workshop.of_machine(server, client.list_engines(), settings.engine)
         box = stack.enter_context(ReaderBox())
         for path in timelines:
             try:
-                with _display(quiet=quiet) as observer:
+                with JobDisplay(quiet=quiet) as display, ExitStack() as carrying:
+                    transfers = None
+                    if server is not None:
+                        transfers = carrying.enter_context(
+                            TransferClient(endpoint, observer=display.carry)
+                        )
                     result = process_timeline(
                         path,
-                        desk=_desk(path, settings, choices, filesystem, box),
+                        desk=_desk(path, settings, choices, filesystem, box, shop),
                         client=client,
                         folder=choices.folder_for(path),
-                        observer=observer,
+                        observer=display.show,
                         transfers=transfers,
                     )
             except (UnavailableError, NotAuthenticatedError):
@@ -198,26 +206,20 @@ def _desk(
     choices: TakeChoices,
     filesystem: FileSystem,
     box: ReaderBox,
+    shop: Workshop,
 ) -> Desk:
+    here = replace(settings, engine=shop.default_engine)
     return Desk(
         originals=Originals(policy_for(timeline, settings), filesystem=filesystem, box=box),
-        engines=engine_limits(),
-        options=choices.plan_options(timeline, settings),
+        engines=shop.engines,
+        options=choices.plan_options(timeline, here),
         mappings=settings.path_maps,
         filesystem=filesystem,
         box=box,
         identity_folder=settings.state_dir,
         product_version=version("ltxbridge"),
+        signer=shop.signer,
     )
-
-
-@contextmanager
-def _display(*, quiet: bool) -> Iterator[JobObserver]:
-    if quiet:
-        yield lambda _planned, _job: None
-    else:
-        with JobDisplay() as display:
-            yield display.show
 
 
 def _document(path: Path, result: Delivery | BridgeError) -> dict[str, object]:

@@ -257,12 +257,12 @@ class BridgeClient:
         self._connection.call(self._jobs.DeleteJob, request)
 
     def list_engines(self) -> tuple[EngineStatus, ...]:
-        """Return all engines of the sidecar."""
+        """Return the engines of the sidecar. What a newer one can do that this version does not know is left out."""
         answer = self._connection.call(
             self._engines.ListEngines, engine_service_pb2.ListEnginesRequest()
         )
         with receiving():
-            return tuple(wire.engine_from_proto(message) for message in answer.engines)
+            return wire.engines_from_proto(answer.engines)
 
     def fetch_frames(
         self, job_id: str, record_range: TimeRange | None = None

@@ -32,8 +32,26 @@ _PATIENCE_S = 60.0
 _FIRST_BACKOFF_S = 0.1
 _LONGEST_BACKOFF_S = 3.0
 
-UploadObserver = Callable[[Path, int, int], None]
-"""Told how far a file has got: which, bytes sent, bytes in all."""
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """How far one file has got, either way.
+
+    Args:
+        what: The file's name, or the take's shot.
+        phase: `sending` or `fetching`.
+        done_bytes: Carried so far, earlier runs included.
+        size_bytes: Of the whole file.
+    """
+
+    what: str
+    phase: str
+    done_bytes: int
+    size_bytes: int
+
+
+TransferObserver = Callable[[Carried], None]
+"""Told how far a file has got; for one that is sent, on a thread of the connection's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +78,18 @@ class TransferClient:
         endpoint: Where the sidecar listens.
         door: Which program this is; see `interchange.model.caller.Caller`.
         patience_s: How long to try on without any progress, in seconds.
+        observer: Told how far each file has got.
     """
 
     def __init__(
-        self, endpoint: Endpoint, *, door: Door = Door.CLI, patience_s: float = _PATIENCE_S
+        self,
+        endpoint: Endpoint,
+        *,
+        door: Door = Door.CLI,
+        patience_s: float = _PATIENCE_S,
+        observer: TransferObserver = lambda _carried: None,
     ) -> None:
+        self.observer = observer
         self._patience_s = patience_s
         self._connection = Connection(endpoint, door=door, timeout_s=_CALL_TIMEOUT_S)
         self._stub = pb_grpc.TransferServiceStub(self._connection.channel)  # type: ignore[no-untyped-call]
@@ -84,12 +109,11 @@ class TransferClient:
         """Close the connection; open streams end."""
         self._connection.close()
 
-    def upload(self, path: Path, *, observer: UploadObserver = lambda *_: None) -> Upload:
+    def upload(self, path: Path) -> Upload:
         """Send a file, or find that it is there. A broken connection is taken up where it broke.
 
         Args:
             path: The file; only read.
-            observer: Told how far it has got, on a thread of the connection's.
 
         Returns:
             The complete upload; its `name` stands for the path in a request.
@@ -105,11 +129,11 @@ class TransferClient:
         while True:
             try:
                 upload = self._announce(path, size, sha256)
-                observer(path, upload.committed_bytes, size)
+                self.observer(Carried(path.name, "sending", upload.committed_bytes, size))
                 if upload.complete:
                     return upload
                 patience.saw(upload.committed_bytes)
-                self._send(path, upload, observer)
+                self._send(path, upload)
             except UnavailableError as error:
                 patience.wait(error)
             except InvalidInputError as error:
@@ -153,8 +177,8 @@ class TransferClient:
         with receiving():
             return wire.upload_from_proto(answer.upload)
 
-    def _send(self, path: Path, upload: Upload, observer: UploadObserver) -> None:
-        chunks = _Chunks(path, upload, observer)
+    def _send(self, path: Path, upload: Upload) -> None:
+        chunks = _Chunks(path, upload, self.observer)
         try:
             self._connection.send(self._stub.WriteUpload, iter(chunks))
         except BridgeError as error:
@@ -201,7 +225,7 @@ class Patience:
 class _Chunks:
     """Reads a file for one stream; a failure to read ends it and is kept, since gRPC would swallow it."""
 
-    def __init__(self, path: Path, upload: Upload, observer: UploadObserver) -> None:
+    def __init__(self, path: Path, upload: Upload, observer: TransferObserver) -> None:
         self._path = path
         self._upload = upload
         self._observer = observer
@@ -217,7 +241,7 @@ class _Chunks:
                     chunk = file.read(min(CHUNK_BYTES, size - at))
                     yield pb.WriteUploadRequest(name=name, offset_bytes=at, chunk=chunk)
                     at += len(chunk)
-                    self._observer(self._path, at, size)
+                    self._observer(Carried(self._path.name, "sending", at, size))
                     if at == size or not chunk:
                         break
         except OSError as error:

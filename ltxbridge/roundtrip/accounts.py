@@ -27,7 +27,6 @@ from ltxbridge.roundtrip.delivery import DeliveredTimeline
 from ltxbridge.roundtrip.making import Outcome
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.timeline import Timeline
-from sidecar.credentials.identity import STATEMENT
 from sidecar.readers.box import ReaderBox
 
 
@@ -41,6 +40,7 @@ def delivery_report(
     identity_folder: Path,
     box: ReaderBox,
     product_version: str,
+    signer: str,
     created: datetime,
 ) -> DeliveryReport:
     """Gather what happened. Reads takes and originals back from disk; changes nothing."""
@@ -59,7 +59,7 @@ def delivery_report(
         originals=originals.proof(),
         changes=() if delivered is None else _changes(delivered.patch),
         checks=() if delivered is None else _GATE_CHECKS,
-        signer=STATEMENT,
+        signer=signer,
     )
 
 

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
 from interchange.errors import (
     BridgeError,
+    ConflictError,
     InternalError,
     InvalidInputError,
+    NotAllowedError,
     Reason,
     UnavailableError,
 )
 from interchange.model.job import Job
 from interchange.model.take import Take
-from ltxbridge.client.transfers import Patience, TransferClient
+from ltxbridge.client.transfers import Carried, Patience, TransferClient
 from sidecar.filesystem import FileSystem
+from sidecar.jobs.lock import FolderLock
 from sidecar.jobs.work import MANIFEST_SUFFIX, MEDIA_SUFFIX, highest_version_in, take_name
 
 _PATIENCE_S = 60.0
-_BLOCK_BYTES = 1024 * 1024
+_LOCK = ".ltxbridge-fetching.lock"
 
 
 def download_take(
@@ -50,35 +54,23 @@ def download_take(
         InvalidInputError: What came is not what was made (MEDIA_CHANGED); make the take again.
         NotFoundError: The sidecar has it no more.
         UnavailableError: The sidecar did not come back in time.
+        ConflictError: Another run fetches into the folder and gets nowhere.
         ExhaustedError: The disk is full.
     """
-    take = _take_of(job)
     filesystem.make_folder(folder)
-    found = find_take(job, folder, filesystem=filesystem)
-    if found is not None:
-        return found
-    manifest = _fetched(
-        job, folder / f".{job.job_id}{MANIFEST_SUFFIX}.part", None,
-        transfers=transfers, filesystem=filesystem, patience_s=patience_s,
-    )  # fmt: skip
-    media = _fetched(
-        job, folder / f".{job.job_id}{MEDIA_SUFFIX}.part", take,
-        transfers=transfers, filesystem=filesystem, patience_s=patience_s,
-    )  # fmt: skip
-    name = _free_name(job.request.shot, folder, manifest, filesystem=filesystem)
-    local = replace(
-        take,
-        path=str(folder / f"{name}{MEDIA_SUFFIX}"),
-        manifest_path=str(folder / f"{name}{MANIFEST_SUFFIX}"),
-    )
-    # The media's name is what people look for, so it comes last.
-    if Path(local.manifest_path).exists():
-        filesystem.unlink(manifest)
-    else:
-        filesystem.publish_new(manifest, Path(local.manifest_path))
-    filesystem.publish_new(media, Path(local.path))
-    filesystem.fsync_folder(folder)
-    return local
+    with _alone_in(folder, filesystem=filesystem, patience_s=patience_s):
+        found = find_take(job, folder, filesystem=filesystem)
+        if found is not None:
+            return found
+        manifest = _fetched(
+            job, folder / f".{job.job_id}{MANIFEST_SUFFIX}.part", None,
+            transfers=transfers, filesystem=filesystem, patience_s=patience_s,
+        )  # fmt: skip
+        media = _fetched(
+            job, folder / f".{job.job_id}{MEDIA_SUFFIX}.part", _take_of(job),
+            transfers=transfers, filesystem=filesystem, patience_s=patience_s,
+        )  # fmt: skip
+        return _published(job, folder, manifest, media, filesystem=filesystem)
 
 
 def find_take(job: Job, folder: Path, *, filesystem: FileSystem) -> Take | None:
@@ -95,6 +87,67 @@ def find_take(job: Job, folder: Path, *, filesystem: FileSystem) -> Take | None:
         ):
             return replace(take, path=str(media), manifest_path=str(manifest))
     return None
+
+
+@contextmanager
+def _alone_in(folder: Path, *, filesystem: FileSystem, patience_s: float) -> Iterator[None]:
+    """Wait until no other run fetches into a folder: two would write the same parts and want the same names.
+
+    Raises:
+        ConflictError: Another one does, and gets nowhere.
+    """
+    patience = Patience(patience_s)
+    lock: FolderLock | None = None
+    while lock is None:
+        try:
+            lock = FolderLock(folder, name=_LOCK, holder="run")
+        except ConflictError as error:
+            patience.saw(_fetched_bytes(folder))
+            patience.wait(error)
+        except (
+            NotAllowedError
+        ):  # a volume without locks; a folder that is not ours says so at the first write
+            break
+        else:
+            if not lock.stands:  # its last holder removed it just now
+                lock.release()
+                lock = None
+    try:
+        yield
+    finally:
+        if lock is not None:
+            # Removed while held, so that nobody can hold what has no name; Windows refuses, and it stays.
+            with suppress(BridgeError):
+                filesystem.unlink(lock.path, missing_ok=True)
+            lock.release()
+
+
+def _fetched_bytes(folder: Path) -> int:
+    """How much another run has fetched so far; what it has renamed meanwhile counts nothing."""
+    total = 0
+    for part in folder.glob(".*.part"):
+        with suppress(FileNotFoundError):
+            total += part.stat().st_size
+    return total
+
+
+def _published(
+    job: Job, folder: Path, manifest: Path, media: Path, *, filesystem: FileSystem
+) -> Take:
+    name = _free_name(job.request.shot, folder, manifest, filesystem=filesystem)
+    local = replace(
+        _take_of(job),
+        path=str(folder / f"{name}{MEDIA_SUFFIX}"),
+        manifest_path=str(folder / f"{name}{MANIFEST_SUFFIX}"),
+    )
+    # The media's name is what people look for, so it comes last.
+    if Path(local.manifest_path).exists():
+        filesystem.unlink(manifest)
+    else:
+        filesystem.publish_new(manifest, Path(local.manifest_path))
+    filesystem.publish_new(media, Path(local.path))
+    filesystem.fsync_folder(folder)
+    return local
 
 
 def _take_of(job: Job) -> Take:
@@ -152,6 +205,9 @@ def _fetch_on(
         for answer in answers:
             expected = expected or answer.sha256
             file.write(answer.chunk)
+            if take is not None:
+                done = answer.offset_bytes + len(answer.chunk)
+                transfers.observer(Carried(job.request.shot, "fetching", done, answer.size_bytes))
     return expected
 
 

@@ -19,6 +19,7 @@ from ltxbridge.roundtrip.making import JobObserver, Outcome, make_takes, take_is
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.remote import make_takes_remotely
 from ltxbridge.roundtrip.timeline import Timeline, open_timeline, plan_timeline
+from sidecar.credentials.identity import STATEMENT
 from sidecar.filesystem import FileSystem
 from sidecar.media.paths import PathMapping
 from sidecar.readers.box import ReaderBox
@@ -59,6 +60,7 @@ class Desk:
         box: Opens timelines, media and takes.
         identity_folder: This installation's signing identity, to tell its own takes.
         product_version: For the report.
+        signer: For the report: who signs the takes and what that is worth, in words.
     """
 
     originals: Originals
@@ -69,6 +71,7 @@ class Desk:
     box: ReaderBox
     identity_folder: Path
     product_version: str
+    signer: str = STATEMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +212,7 @@ def deliver(
         identity_folder=desk.identity_folder,
         box=desk.box,
         product_version=desk.product_version,
+        signer=desk.signer,
         created=datetime.now(UTC),
     )
     if source is not None:

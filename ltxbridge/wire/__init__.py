@@ -4,7 +4,7 @@ What comes in is checked field by field; whatever is missing, unknown or impossi
 with the field's path. Nothing is filled in silently but the defaults the contract states.
 """
 
-from ltxbridge.wire.engines import engine_from_proto, engine_to_proto
+from ltxbridge.wire.engines import engine_from_proto, engine_to_proto, engines_from_proto
 from ltxbridge.wire.errors import (
     code_of,
     error_class_of,
@@ -43,6 +43,7 @@ __all__ = [
     "engine_from_proto",
     "engine_name",
     "engine_to_proto",
+    "engines_from_proto",
     "error_class_of",
     "error_from_status",
     "error_to_status",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from interchange.model.directive import AudioPolicy, JobKind, Quality, StartFrom
 from interchange.model.engine import DigitalSourceType, EngineLimits
 from interchange.model.job import EngineState, EngineStatus
@@ -70,6 +72,22 @@ def engine_from_proto(message: pb.Engine, *, at: str = "engine") -> EngineStatus
     )
 
 
+def engines_from_proto(
+    messages: Iterable[pb.Engine], *, at: str = "engines"
+) -> tuple[EngineStatus, ...]:
+    """Read a list of engines. One whose frames are of a kind that this version cannot name is left out.
+
+    Raises:
+        InvalidInputError: A field is missing or cannot be right.
+    """
+    known = {member.value for member in DigitalSourceType}
+    return tuple(
+        engine_from_proto(message, at=f"{at}[{index}]")
+        for index, message in enumerate(messages)
+        if message.digital_source_type in known
+    )
+
+
 def _limits_to_proto(limits: EngineLimits) -> pb.EngineLimits:
     return pb.EngineLimits(
         kinds=_KINDS.to_proto(limits.kinds),
@@ -100,11 +118,11 @@ def _limits_from_proto(engine: pb.Engine, *, at: str) -> EngineLimits:
         engine=engine_from_name(engine.name, at=f"{at}.name"),
         version=text(engine.version, at=f"{at}.version"),
         summary=text(engine.summary, at=f"{at}.summary"),
-        kinds=_KINDS.from_proto(list(message.kinds), at=f"{inner}.kinds"),
+        kinds=_KINDS.from_proto(message.kinds),
         keys=frozenset(message.keys),
-        audio=_AUDIO.from_proto(list(message.audio_policies), at=f"{inner}.audio_policies"),
-        start_from=_STARTS.from_proto(list(message.starts), at=f"{inner}.starts"),
-        qualities=_QUALITIES.from_proto(list(message.qualities), at=f"{inner}.qualities"),
+        audio=_AUDIO.from_proto(message.audio_policies),
+        start_from=_STARTS.from_proto(message.starts),
+        qualities=_QUALITIES.from_proto(message.qualities),
         context_frames=at_least(message.context_frames, 0, at=f"{inner}.context_frames"),
         max_frames=at_least(message.max_frame_count, 1, at=f"{inner}.max_frame_count"),
         max_pixels=at_least(message.max_pixel_count, 1, at=f"{inner}.max_pixel_count"),
@@ -114,7 +132,7 @@ def _limits_from_proto(engine: pb.Engine, *, at: str) -> EngineLimits:
             at_least(message.frame_grid_offset, 0, at=f"{inner}.frame_grid_offset"),
         ),
         deterministic=message.deterministic,
-        seeded_kinds=_KINDS.from_proto(list(message.seeded_kinds), at=f"{inner}.seeded_kinds"),
+        seeded_kinds=_KINDS.from_proto(message.seeded_kinds),
         test_only=engine.test_only,
         source_type=source_type,
     )

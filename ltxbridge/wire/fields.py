@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from typing import Any, Generic, TypeVar
@@ -126,14 +126,7 @@ class NameTable(Generic[Member]):
         """The names in a fixed order."""
         return sorted(member.value for member in members)
 
-    def from_proto(self, names: list[str], *, at: str) -> frozenset[Member]:
-        """The members.
-
-        Raises:
-            InvalidInputError: An unknown name.
-        """
+    def from_proto(self, names: Iterable[str]) -> frozenset[Member]:
+        """The members among the names. Those of a newer version, which this one could not use, are left out."""
         known = {member.value: member for member in self._members}
-        for name in names:
-            if name not in known:
-                raise invalid(at, f"has the unknown value {name!r}")
-        return frozenset(known[name] for name in names)
+        return frozenset(known[name] for name in names if name in known)

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 from support.command import environment, ltxbridge, program
 from support.cutting_room import write_edit
@@ -39,6 +40,10 @@ def test_an_enrolled_machine_gets_its_takes(short_dir):
         assert all(path.startswith(str(near)) for path in delivery["delivered"])
         listed = ltxbridge("jobs", "--server", "studio", "list", "--json", folder=near)
         assert {job["state"] for job in json.loads(listed.stdout)} == {"succeeded"}
+        report = json.loads(Path(delivery["report"]).read_text())
+        assert "the key of the sidecar studio" in report["signer"]
+        assert all(request["credentials"]["valid"] for request in report["requests"])
+        assert "%" not in done.stderr  # no bars in a script
         ltxbridge("verify", delivery["delivered"][0], folder=near)
     finally:
         process.terminate()

@@ -129,12 +129,21 @@ def test_spoilt_job_is_refused_with_the_field(field, spoil):
     assert caught.value.metadata == {"field": field}
 
 
+def test_what_a_newer_engine_can_do_is_left_out():
+    message = wire.engine_to_proto(example_engine())
+    for names in ("kinds", "audio_policies", "starts", "qualities", "seeded_kinds"):
+        getattr(message.limits, names).append("dance")
+    assert wire.engine_from_proto(message) == example_engine()
+    newer = wire.engine_to_proto(example_engine())
+    newer.digital_source_type = "dreamt"
+    assert wire.engines_from_proto([newer, message]) == (example_engine(),)
+
+
 @pytest.mark.parametrize(
     ("field", "spoil"),
     [
         ("engine.limits", _unset("limits")),
         ("engine.state", _unset("state")),
-        ("engine.limits.kinds", lambda message: message.limits.kinds.append("dance")),
         ("engine.digital_source_type", _set("digital_source_type", "magic")),
         ("engine.limits.frame_grid_step", _unset("limits.frame_grid_step")),
     ],
