@@ -11,6 +11,7 @@ A folder whose timeline was never moved is dropped; one whose ending is written 
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from interchange.errors import BridgeError, InternalError
-from ltxbridge.hotfolder.layout import HotFolder
+from ltxbridge.hotfolder.layout import HotFolder, read_own
 from ltxbridge.hotfolder.names import document_name, printable
 from sidecar.filesystem import FileSystem
 
@@ -162,7 +163,12 @@ class Claims:
             BridgeError: The folder cannot be read or written.
         """
         try:
-            folders = sorted(path for path in self._hot.work.iterdir() if _ID.fullmatch(path.name))
+            folders = sorted(
+                path
+                for path in self._hot.work.iterdir()
+                # Never a link: what it leads to would be taken for a timeline of ours.
+                if _ID.fullmatch(path.name) and self._hot.is_own(path) and path.is_dir()
+            )
         except OSError as error:
             raise self._hot.unavailable("its work folder cannot be read") from error
         for folder in folders:
@@ -171,6 +177,8 @@ class Claims:
                 self._filesystem.remove_tree(folder)
             elif os.path.lexists(claim.document):
                 yield claim
+            elif (left := self._rescued(folder)) is not None:
+                yield left
             else:
                 self._forget(claim)
 
@@ -212,10 +220,11 @@ class Claims:
         self._filesystem.remove_tree(claim.report_folder)
         self._filesystem.unlink(claim.folder / _JOURNAL, missing_ok=True)
         self._crash_point("journal removed")
-        for part in claim.folder.glob(f".{_JOURNAL}.*"):
-            self._filesystem.unlink(part, missing_ok=True)
-        # Only where it is empty: what somebody else put there stays.
-        self._filesystem.remove_folder(claim.folder)
+        # Only where it is empty: what somebody else put there stays. The next start sweeps what is left.
+        with contextlib.suppress(BridgeError):
+            for part in claim.folder.glob(f".{_JOURNAL}.*"):
+                self._filesystem.unlink(part, missing_ok=True)
+            self._filesystem.remove_folder(claim.folder)
 
     def _write(self, claim: Claim) -> None:
         ending = claim.ending
@@ -237,8 +246,7 @@ class Claims:
 
     def _read(self, folder: Path) -> Claim | None:
         try:
-            with (folder / _JOURNAL).open("rb") as file:
-                content = json.loads(file.read(_LARGEST_JOURNAL_BYTES))
+            content = json.loads(read_own(folder / _JOURNAL, _LARGEST_JOURNAL_BYTES))
             ending = content["ending"]
             return Claim(
                 folder,
@@ -246,13 +254,21 @@ class Claims:
                 document_name(_inner(content["name"])),
                 None
                 if ending is None
-                else replace(Ending(**ending), place=_inner(ending["place"])),
+                else Ending(
+                    verdict=_text(ending["verdict"]),
+                    message=_text(ending["message"]),
+                    place=_inner(ending["place"]),
+                    notes={_suffix(name): dict(note) for name, note in ending["notes"].items()},
+                    path=_text(ending["path"]),
+                ),
             )
         except FileNotFoundError:
             return self._rescued(folder)
         except OSError as error:
+            if error.errno in {errno.ELOOP, errno.EINVAL}:  # somebody put a link or a pipe there
+                return self._rescued(folder)
             raise self._hot.unavailable("its journal cannot be read") from error
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return self._rescued(folder)
 
     def _rescued(self, folder: Path) -> Claim | None:
@@ -271,13 +287,37 @@ class Claims:
         return Claim(folder, PurePosixPath(others[0]), others[0], failure(error))
 
 
-def _inner(text: str) -> str:
-    """A path that stays inside; the journal lies where others may write.
+def _text(value: object) -> str:
+    """A text of a journal, which lies where others may write.
 
     Raises:
-        ValueError: It does not.
+        TypeError: It is none.
     """
-    if text.startswith("/") or ".." in text.replace("\\", "/").split("/"):
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
+
+
+def _inner(value: object) -> str:
+    """A path that stays inside.
+
+    Raises:
+        TypeError: It is no text.
+        ValueError: It does not stay inside.
+    """
+    text = _text(value)
+    if text.startswith("/") or "\0" in text or ".." in text.replace("\\", "/").split("/"):
+        raise ValueError(text)
+    return text
+
+
+def _suffix(text: str) -> str:
+    """What a note appends to the timeline's name.
+
+    Raises:
+        ValueError: It is none of ours, so that it could name another file.
+    """
+    if text not in {".error.json", ".duplicate.json"}:
         raise ValueError(text)
     return text
 

@@ -12,13 +12,14 @@ import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from interchange.errors import (
     BridgeError,
     InternalError,
     InvalidInputError,
+    NotAllowedError,
     NotAuthenticatedError,
     Reason,
     StoppedError,
@@ -30,6 +31,7 @@ from ltxbridge.hotfolder.layout import HotFolder
 from ltxbridge.hotfolder.ledger import DeliveredFile, Ledger, LedgerEntry, content_digest
 from ltxbridge.hotfolder.moving import move_new
 from ltxbridge.hotfolder.names import numbered
+from ltxbridge.hotfolder.sightings import look_again
 from ltxbridge.report import RequestState
 from ltxbridge.roundtrip.making import JobObserver, Outcome
 from ltxbridge.roundtrip.process import (
@@ -150,8 +152,16 @@ class Drops:
         return failure(cause)
 
     def _round_trip(self, claim: Claim, observer: JobObserver) -> Ending:
+        # Between the last look at it and the rename somebody may have put a link in its place.
+        if look_again(claim.folder, claim.name) is None:
+            raise InvalidInputError(
+                f"{claim.title} became a link, a pipe or a second name of another file while it was taken in. "
+                "Drop the timeline itself.",
+                reason=Reason.DOCUMENT_UNSAFE,
+            )
         origin = self._hot.incoming.joinpath(*claim.relative.parts)
         folder = self._hot.outgoing / claim.shelf
+        self._refuse_links(folder)
         desk = self._desk_for(origin, folder)
         planned = read_and_plan(claim.document, desk=desk)
         for problem in planned.plan.problems:
@@ -177,6 +187,7 @@ class Drops:
             return _duplicate(known)
         outcomes = self._made(planned, desk, observer)
         self._crash_point("made")
+        self._refuse_links(folder)
         delivery = deliver(
             planned,
             outcomes,
@@ -205,12 +216,23 @@ class Drops:
                 raise outcome.error
         return outcomes
 
+    def _refuse_links(self, folder: Path) -> None:
+        if not self._hot.is_own(folder):
+            raise NotAllowedError(
+                f"{folder} is a link or a file, or lies behind a link, so nothing is delivered there. Replace it by "
+                "a folder and drop the timeline again.",
+                reason=Reason.PATH_OUTSIDE_ROOTS,
+                metadata={"path": str(folder)},
+            )
+
     def _placed(self, claim: Claim, ending: Ending) -> Ending:
         """Choose a name that nothing has: neither the timeline nor the notes beside it."""
         target = self._target(ending)
+        # Where its own folder is a link by now, the top of `done/` or `failed/` will do.
+        shelf = claim.shelf if self._hot.is_own(target / claim.shelf) else PurePosixPath()
         endings = ("", *ending.notes, ".report.html", ".report.json")
         for number in count(1):
-            place = claim.shelf / numbered(claim.name, number)
+            place = shelf / numbered(claim.name, number)
             names = (target / f"{place}{ending}" for ending in endings)
             if not any(os.path.lexists(name) for name in names):
                 break
@@ -222,6 +244,9 @@ class Drops:
         ending = claim.ending
         assert ending is not None, "settled only once it is decided"  # noqa: S101 - narrows the type
         target = self._target(ending).joinpath(*ending.place.split("/"))
+        if not self._hot.is_own(target.parent):
+            self._refuse_links(self._target(ending))
+            return self._settle(self._claims.decide(claim, self._placed(claim, ending)))
         self._filesystem.make_folder(target.parent)
         for name, content in self._notes(claim, ending):
             self._filesystem.write_atomic(target.with_name(target.name + name), content)

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -157,13 +158,29 @@ class HotFolder:
             UnavailableError: It cannot be read: the volume is gone, or the folder was never made.
         """
         try:
-            text = _read_small(self.identity_file)
+            text = read_own(self.identity_file, _MOST_IDENTITY_BYTES)
             identity = json.loads(text)["id"]
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise self.unavailable("its own files are not there") from error
         if not isinstance(identity, str) or not _IDENTITY.fullmatch(identity):
             raise self.unavailable("its own files are damaged")
         return identity
+
+    def is_own(self, folder: Path) -> bool:
+        """Whether a folder of the hot folder, as far as it exists, is reached from the root without any link.
+
+        Where others may write, they may put a link to a folder of this user's in the place of `done/reel1`.
+        """
+        path = self.root
+        for part in folder.relative_to(self.root).parts:
+            path /= part
+            try:
+                status = os.lstat(path)
+            except FileNotFoundError:
+                return True
+            if not stat.S_ISDIR(status.st_mode) or is_link(status):
+                return False
+        return True
 
     def unavailable(self, what: str) -> UnavailableError:
         """The error for a folder that does not answer; `what` completes "X is not available: ..."."""
@@ -180,13 +197,18 @@ def is_link(status: os.stat_result) -> bool:
     return stat.S_ISLNK(status.st_mode) or getattr(status, "st_reparse_tag", 0) in _LINK_TAGS
 
 
-def _read_small(path: Path) -> bytes:
+def read_own(path: Path, most_bytes: int) -> bytes:
+    """Read a small file of ours; others may have put a link or a pipe in its place.
+
+    Raises:
+        OSError: It is not there, or no plain file.
+    """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-    try:
-        return os.read(descriptor, _MOST_IDENTITY_BYTES)
-    finally:
-        os.close(descriptor)
+    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "it is not a plain file", str(path))
+        return file.read(most_bytes)
 
 
 def _refuse_nesting(root: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from interchange.errors import BridgeError, NotFoundError, Reason
 from interchange.plan import PlanOptions
-from ltxbridge.hotfolder.layout import HotFolder
+from ltxbridge.hotfolder.layout import HotFolder, read_own
 from sidecar.filesystem import FileSystem
 from sidecar.media.paths import PathMapping
 
@@ -40,7 +40,7 @@ class DeliveredFile:
         """Whether a file of that size still has that name."""
         try:
             return Path(self.path).is_file() and Path(self.path).stat().st_size == self.size_bytes
-        except OSError:
+        except (OSError, ValueError):  # a path that cannot be one
             return False
 
 
@@ -83,14 +83,16 @@ class Ledger:
     def find(self, digest: str) -> LedgerEntry | None:
         """The delivery for a content, None where there is none or where some of it is gone."""
         try:
-            with self._path(digest).open("rb") as file:
-                content = json.loads(file.read(_LARGEST_BYTES))
+            content = json.loads(read_own(self._path(digest), _LARGEST_BYTES))
             entry = LedgerEntry(
                 claim=str(content["claim"]),
                 document=str(content["document"]),
                 timeline=str(content["timeline"]),
                 report=str(content["report"]),
-                files=tuple(DeliveredFile(**file) for file in content["files"]),
+                files=tuple(
+                    DeliveredFile(str(file["path"]), int(file["size_bytes"]))
+                    for file in content["files"]
+                ),
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None  # the worst that comes of it is a delivery made again

@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 
 from interchange.errors import BridgeError, ConflictError, Reason
-from ltxbridge.hotfolder.layout import HotFolder
+from ltxbridge.hotfolder.layout import HotFolder, read_own
 from sidecar.filesystem import FileSystem
 
 STATUS_SCHEMA = "ltxbridge.WatchStatus.1"
@@ -157,8 +157,7 @@ class StatusFile:
 
     def _read(self) -> Mapping[str, object]:
         try:
-            with self._path.open("rb") as file:
-                content = json.loads(file.read(_LARGEST_BYTES))
+            content = json.loads(read_own(self._path, _LARGEST_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
         return content if isinstance(content, dict) else {}
