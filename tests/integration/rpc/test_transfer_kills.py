@@ -6,25 +6,39 @@ import os
 import signal
 import subprocess
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.command import environment, program
 from support.fake_job_service import FakeJobService
 from support.faulty_filesystem import FaultyFileSystem
-from support.model_examples import JOB_ID, example_job
+from support.model_examples import JOB_ID, example_job, example_request
 from support.report_values import a_take
 from support.rpc_harness import running_server
 
-from interchange.errors import BridgeError, ExhaustedError, InvalidInputError, UnavailableError
+from interchange.errors import (
+    BridgeError,
+    ConflictError,
+    ExhaustedError,
+    InvalidInputError,
+    UnavailableError,
+)
 from interchange.model.caller import LOCAL_CALLER
 from interchange.model.job import JobState
+from interchange.model.request import Raster, RegenerateSpec
+from interchange.timebase import FrameRate, TimeRange
+from ltxbridge.client import BridgeClient
 from ltxbridge.client.transfers import TransferClient
 from ltxbridge.roundtrip.downloads import download_take
 from sidecar.filesystem import FileSystem
 from sidecar.instance import read_discovery
+from sidecar.jobs.lock import FolderLock
 from sidecar.transfers.store import UploadStore
 
 MIB = 1024 * 1024
@@ -54,9 +68,9 @@ def test_upload_goes_on_after_the_sidecar_was_killed_in_its_middle(short_dir):
     restarted = []
     starts = []
 
-    def observer(_path, sent, size):
-        starts.append(sent)
-        if not restarted and sent >= size // 2:
+    def observer(carried):
+        starts.append(carried.done_bytes)
+        if not restarted and carried.done_bytes >= carried.size_bytes // 2:
             process.send_signal(signal.SIGKILL)
             process.wait()
             restarted.append(threading.Thread(target=lambda: again.append(start(short_dir, port))))
@@ -64,8 +78,8 @@ def test_upload_goes_on_after_the_sidecar_was_killed_in_its_middle(short_dir):
 
     again = []
     try:
-        with TransferClient(endpoint) as transfers:
-            upload = transfers.upload(path, observer=observer)
+        with TransferClient(endpoint, observer=observer) as transfers:
+            upload = transfers.upload(path)
         restarted[0].join()
         stored = short_dir / "state" / "uploads" / upload.upload_id / "media.mov"
         assert hashlib.sha256(stored.read_bytes()).digest() == hashlib.sha256(content).digest()
@@ -130,6 +144,132 @@ def test_download_goes_on_where_the_line_broke_and_takes_no_name(short_dir):
     assert (near / take.path).read_bytes() == content
     assert first.read_bytes() == b"somebody's"
     assert sorted(path.name for path in near.iterdir() if path.name.startswith(".")) == []
+
+
+def write_noise(path):
+    """A movie that no codec makes small: 12 frames, so that its take has many chunks."""
+    noise = np.random.default_rng(1)
+    with av.open(str(path), "w") as movie:
+        stream = movie.add_stream("prores_ks", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv422p10le"
+        for _ in range(12):
+            picture = noise.integers(0, 256, (720, 1280, 3), np.uint8)
+            movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
+        movie.mux(stream.encode())
+    return path
+
+
+class KillingClient(TransferClient):
+    """Has the sidecar killed after a few chunks of its first read of the media, and started anew."""
+
+    def __init__(self, endpoint, process, restart):
+        super().__init__(endpoint)
+        self.process = process
+        self.restart = restart
+        self.offsets = []
+
+    def read_take(self, job_id, *, manifest, offset_bytes):
+        if not manifest:
+            self.offsets.append(offset_bytes)
+        parts = super().read_take(job_id, manifest=manifest, offset_bytes=offset_bytes)
+        for number, part in enumerate(parts):
+            yield part
+            if not manifest and number == 2 and self.process is not None:
+                self.process.send_signal(signal.SIGKILL)
+                self.process.wait()
+                self.process = None
+                self.restart()
+
+
+def test_download_goes_on_after_the_sidecar_was_killed_in_its_middle(short_dir):
+    process, endpoint = start(short_dir, 0)
+    port = int(endpoint.address.rpartition(":")[2])
+    again = []
+    restarting = threading.Thread(target=lambda: again.append(start(short_dir, port)))
+    rate = FrameRate(25, 1)
+    with TransferClient(endpoint) as transfers:
+        upload = transfers.upload(write_noise(short_dir / "noise.mov"))
+    span = replace(
+        example_request().sources[0],
+        path=upload.name,
+        media_rate=rate,
+        record_range=TimeRange(0, 12, rate),
+        size_bytes=upload.size_bytes,
+        modified_ns=upload.modified_ns,
+    )
+    request = replace(
+        example_request(),
+        spec=RegenerateSpec(source=span),
+        record_range=TimeRange(0, 12, rate),
+        frame_rate=rate,
+        raster=Raster(1280, 720),
+        engine="identity",
+        start_frame=0,
+        head_handle_frames=0,
+        tail_handle_frames=0,
+        output=replace(example_request().output, directory="spool"),
+    )
+    near = short_dir / "near"
+    try:
+        with BridgeClient(endpoint) as client:
+            *_, job = client.watch_job(client.create_job(request).job_id)
+        assert job.state is JobState.SUCCEEDED, job.error
+        assert job.take.size_bytes > 4 * MIB
+        with KillingClient(endpoint, process, restarting.start) as transfers:
+            take = download_take(job, near, transfers=transfers, filesystem=FileSystem())
+    finally:
+        process.kill()
+        process.wait()
+        if restarting.ident is not None:
+            restarting.join()
+        for running, _ in again:
+            running.terminate()
+            running.wait(30)
+    assert transfers.offsets[0] == 0
+    assert transfers.offsets[-1] >= 2 * MIB  # gone on, not begun anew
+    assert Path(take.path).read_bytes() == Path(job.take.path).read_bytes()
+    assert sorted(near.iterdir()) == sorted([Path(take.path), Path(take.manifest_path)])
+
+
+def test_two_runs_fetch_the_same_job_into_the_same_folder(short_dir):
+    content = os.urandom(6 * MIB)
+    jobs = with_take(short_dir, content)
+    job = jobs.jobs[JOB_ID]
+    near = short_dir / "near"
+    together = threading.Barrier(4)
+
+    def fetch():
+        with TransferClient(running.endpoint) as client:
+            together.wait()
+            return download_take(job, near, transfers=client, filesystem=FileSystem())
+
+    with running_server(short_dir, jobs=jobs) as running, ThreadPoolExecutor(4) as pool:
+        runs = [pool.submit(fetch) for _ in range(4)]
+        takes = {run.result(60) for run in runs}
+    (take,) = takes
+    assert Path(take.path).read_bytes() == content
+    assert sorted(near.iterdir()) == sorted([Path(take.path), Path(take.manifest_path)])
+
+
+def test_a_run_that_waits_in_vain_says_for_what(short_dir):
+    jobs = with_take(short_dir, b"take")
+    near = short_dir / "near"
+    near.mkdir()
+    lock = FolderLock(near, name=".ltxbridge-fetching.lock")
+    try:
+        with (
+            running_server(short_dir, jobs=jobs) as running,
+            TransferClient(running.endpoint) as client,
+            pytest.raises(ConflictError, match="Another run works with"),
+        ):
+            download_take(
+                jobs.jobs[JOB_ID], near, transfers=client, filesystem=FileSystem(), patience_s=0.2
+            )
+        assert not list(near.glob("*.mov"))
+        lock.path.unlink()
+        assert not lock.stands
+    finally:
+        lock.release()
 
 
 @pytest.mark.parametrize(
