@@ -13,6 +13,7 @@ import hashlib
 import io
 import os
 import shutil
+import stat
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -244,8 +245,16 @@ class FileSystem:
 
         Raises:
             NotFoundError: There is no such file.
+            NotAllowedError: It is no plain file.
         """
-        with self._call("sha256", path, verb="read"), path.open("rb") as file:
+        # A pipe that somebody put there would hold the open for ever, and a device the reading.
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+        with (
+            self._call("sha256", path, verb="read"),
+            open(os.open(path, flags), "rb") as file,  # noqa: PTH123 - a descriptor, not a path
+        ):
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise OSError(errno.EINVAL, "it is not a plain file", str(path))
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @contextlib.contextmanager

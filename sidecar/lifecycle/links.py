@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import gzip
 import html
+import io
 import os
 import re
+import stat
 import unicodedata
 import zlib
 from collections.abc import Iterable, Iterator
@@ -95,11 +97,9 @@ def documents_in(folder: Path, *, deep: bool = False) -> Iterator[Path]:
 
 
 def _texts(document: Path) -> Iterator[str]:
-    if document.stat().st_size > _LONGEST_DOCUMENT_BYTES:
-        raise ValueError  # counts as one that cannot be read
-    data = document.read_bytes()
+    data = _plain_file(document)
     if data[:2] == b"\x1f\x8b":  # Premiere packs its projects
-        with gzip.open(document) as file:
+        with gzip.open(io.BytesIO(data)) as file:
             data = file.read(_LONGEST_DOCUMENT_BYTES + 1)
         if len(data) > _LONGEST_DOCUMENT_BYTES:
             raise ValueError
@@ -108,6 +108,18 @@ def _texts(document: Path) -> Iterator[str]:
         for start in (0, 1):
             yield _plain(data[start:].decode("utf-16-le", errors="replace"))
             yield _plain(data[start:].decode("utf-16-be", errors="replace"))
+
+
+def _plain_file(document: Path) -> bytes:
+    # A pipe of that name would hold the open for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    with open(os.open(document, flags), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return b""  # no timeline, whatever it is called
+        data = file.read(_LONGEST_DOCUMENT_BYTES + 1)
+    if len(data) > _LONGEST_DOCUMENT_BYTES:
+        raise ValueError  # counts as one that cannot be read
+    return data
 
 
 def _plain(text: str) -> str:

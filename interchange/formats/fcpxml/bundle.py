@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -25,6 +26,7 @@ from interchange.verify import verify_delivery
 
 BUNDLE_SUFFIX = ".fcpxmld"
 BUNDLE_DOCUMENT = "Info.fcpxml"
+MAX_BUNDLE_BYTES = 4 * MAX_DOCUMENT_BYTES
 
 
 class FcpxmlFormat:
@@ -44,12 +46,14 @@ class FcpxmlFormat:
         Raises:
             NotFoundError: There is none.
             NotAllowedError: The bundle's document is a link out of the bundle, or may not be read.
-            InvalidInputError: It is too large, or no file.
+            InvalidInputError: It or the bundle is too large, or it is no file.
         """
         document = path
         if _is_bundle(path):
             document = path / BUNDLE_DOCUMENT
             _check_inside(document, path)
+            # Now, and not when it is copied after hours of work.
+            _check_size(path)
         try:
             return _read_plain(document)
         except FileNotFoundError as error:
@@ -117,10 +121,10 @@ class FcpxmlFormat:
             )
         side_files = list(_side_files(source))
         writer.make_folder(destination)
-        for path in side_files:
+        for path, checked in side_files:
             copy = destination / path.relative_to(source)
             writer.make_folder(copy.parent)
-            writer.write_atomic(copy, path.read_bytes())
+            writer.write_atomic(copy, _read_side_file(checked))
         # Last, so that a bundle that has a document is complete.
         writer.write_atomic(destination / BUNDLE_DOCUMENT, document)
 
@@ -130,10 +134,10 @@ class FcpxmlFormat:
         return self._last
 
 
-def _read_plain(document: Path) -> bytes:
+def _read_plain(document: Path, more_flags: int = 0) -> bytes:
     """Read a plain file of bearable size; what is one is asked of the open file, not of its name."""
     # Opening a pipe would wait for its other end.
-    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0) | more_flags
     with open(os.open(document, flags), "rb") as file:  # noqa: PTH123 - a descriptor, not a path
         status = os.fstat(file.fileno())
         if not stat.S_ISREG(status.st_mode):
@@ -166,8 +170,20 @@ def _same(first: Path, second: Path) -> bool:
         return first.resolve() == second.resolve()
 
 
-def _side_files(bundle: Path) -> Iterator[Path]:
-    """All files of a bundle but the document, in a stable order."""
+def _read_side_file(checked: Path) -> bytes:
+    try:
+        # No link that came there since the check: what it leads to would be delivered.
+        return _read_plain(checked, getattr(os, "O_NOFOLLOW", 0))
+    except OSError as error:
+        raise InvalidInputError(
+            f"{checked} cannot be read any more: {error.strerror}. Leave the bundle alone while it is worked on, "
+            "and export it again.",
+            reason=Reason.DOCUMENT_UNSAFE,
+        ) from error
+
+
+def _side_files(bundle: Path) -> Iterator[tuple[Path, Path]]:
+    """All files of a bundle but the document, in a stable order; each with where it really is."""
     for folder, folders, names in os.walk(bundle):
         folders.sort()
         for name in folders:
@@ -180,15 +196,32 @@ def _side_files(bundle: Path) -> Iterator[Path]:
                 )
         for name in sorted(names):
             path = Path(folder) / name
-            _check_inside(path, bundle)
-            if path != bundle / BUNDLE_DOCUMENT and path.is_file():
-                yield path
+            checked = _check_inside(path, bundle)
+            if path != bundle / BUNDLE_DOCUMENT and checked.is_file():
+                yield path, checked
 
 
-def _check_inside(path: Path, bundle: Path) -> None:
-    if not path.resolve().is_relative_to(bundle.resolve()):
+def _check_size(bundle: Path) -> None:
+    """Refuse a bundle whose side files are no side files: all of them are read and copied."""
+    size = 0
+    for folder, _, names in os.walk(bundle):
+        for name in names:
+            with contextlib.suppress(OSError):
+                size += (Path(folder) / name).lstat().st_size
+    if size > MAX_BUNDLE_BYTES:
+        raise InvalidInputError(
+            f"{bundle} has {size >> 20} MiB; no bundle above {MAX_BUNDLE_BYTES >> 20} MiB is read. Export the "
+            "timeline without its media, or as a single file.",
+            reason=Reason.DOCUMENT_UNSAFE,
+        )
+
+
+def _check_inside(path: Path, bundle: Path) -> Path:
+    resolved = path.resolve()
+    if not resolved.is_relative_to(bundle.resolve()):
         raise NotAllowedError(
             f"{path} is a link that leads out of the bundle, so it is not followed. Export the timeline "
             "again, or replace the link by the file.",
             reason=Reason.PATH_OUTSIDE_ROOTS,
         )
+    return resolved

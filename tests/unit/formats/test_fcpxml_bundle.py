@@ -138,3 +138,30 @@ def test_timeline_that_is_a_pipe_or_a_device_is_refused_at_once(tmp_path: Path) 
         with pytest.raises(InvalidInputError, match="not a plain file") as caught:
             format_for(path).load(path)
         assert caught.value.reason is Reason.DOCUMENT_UNSAFE
+
+
+def test_a_bundle_with_a_vast_side_file_is_refused_before_any_work(bundle: Path) -> None:
+    with (bundle / "Media" / "vast.bin").open("wb") as file:
+        file.truncate(60 << 30)
+    with pytest.raises(InvalidInputError, match="no bundle above") as caught:
+        format_for(bundle).load(bundle)
+    assert caught.value.reason is Reason.DOCUMENT_UNSAFE
+
+
+def test_a_side_file_exchanged_for_a_link_after_the_check_is_not_copied(
+    bundle: Path, tmp_path: Path
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_bytes(b"not yours")
+    side = bundle / "Media" / "deep" / "data.bin"
+
+    class Exchanging(FileSystem):
+        def before(self, operation: str, path: Path) -> None:
+            if operation == "make_folder" and path.name == "deep":  # listed and checked by now
+                side.unlink()
+                side.symlink_to(secret)
+
+    copy = tmp_path / "cut_LTX.fcpxmld"
+    with pytest.raises(InvalidInputError, match="cannot be read any more"):
+        format_for(bundle).save(bundle, copy, b"new", writer=Exchanging())
+    assert not any(path.read_bytes() == b"not yours" for path in copy.rglob("*.bin"))

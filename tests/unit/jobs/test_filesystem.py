@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import os
 import stat
 import sys
 
@@ -94,6 +95,13 @@ def test_sha256_and_missing_file(tmp_path):
     assert FileSystem().sha256(tmp_path / "a") == hashlib.sha256(b"abc").hexdigest()
     with pytest.raises(NotFoundError):
         FileSystem().sha256(tmp_path / "b")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes of POSIX")
+def test_sha256_waits_at_no_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(NotAllowedError, match="not a plain file"):
+        FileSystem().sha256(tmp_path / "pipe")
 
 
 def test_free_bytes_of_a_folder_to_be_made(tmp_path):

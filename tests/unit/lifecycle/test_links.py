@@ -103,3 +103,9 @@ def test_every_take_name_is_recognisable(shot, version):
 @pytest.mark.parametrize("stem", ["A001", "A_LTX_v001_graded", ""])
 def test_other_names_are_not(stem):
     assert not recognisable(stem)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of POSIX")
+def test_a_pipe_called_like_a_timeline_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "cut.fcpxml")
+    assert TimelineLinks(documents_in(tmp_path), [STEM]).newest(STEM) is None
