@@ -13,7 +13,15 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
-from interchange.errors import BridgeError, InternalError, InvalidInputError, Reason
+from interchange.errors import (
+    BridgeError,
+    InternalError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    Reason,
+    UnsupportedError,
+)
 from interchange.formats.base import Patch
 from interchange.formats.xml_splice import Splice, apply_splices
 from interchange.model.media import MediaFacts
@@ -49,6 +57,17 @@ _LOG = logging.getLogger(__name__)
 _PNG = b"\x89PNG\r\n\x1a\n"
 _LONGEST_MESSAGE = 2000
 _MOST_METADATA = 32
+_ABOUT_FILES = (InvalidInputError, UnsupportedError, NotFoundError, NotAllowedError, InternalError)
+_ABOUT_OTHER_THINGS = frozenset(
+    {
+        Reason.DISK_FULL,
+        Reason.QUEUE_FULL,
+        Reason.QUOTA_FULL,
+        Reason.OUTPUT_NOT_WRITABLE,
+        Reason.SIDECAR_UNREACHABLE,
+        Reason.STORAGE_UNAVAILABLE,
+    }
+)
 
 T = TypeVar("T")
 
@@ -315,10 +334,16 @@ def _reason_of(call: Call) -> Reason:
 
 
 def _tame(error: BridgeError) -> BridgeError:
-    """The reader's error with a message that can be shown anywhere, whoever wrote it."""
-    return type(error)(
+    """The reader's error with a message that can be shown anywhere, whoever wrote it.
+
+    Of the file, that is: a reader that says that the disk is full, or that the work was stopped, would have its
+    file waited for without end, and with some more of these a whole hot folder.
+    """
+    believed = isinstance(error, _ABOUT_FILES) and error.reason not in _ABOUT_OTHER_THINGS
+    kind = type(error) if believed else InternalError
+    return kind(
         safe_text(error.message, limit=_LONGEST_MESSAGE),
-        reason=error.reason,
+        reason=error.reason if believed else Reason.INTERNAL,
         metadata={
             safe_text(key): safe_text(value, limit=_LONGEST_MESSAGE)
             for key, value in list(error.metadata.items())[:_MOST_METADATA]

@@ -11,7 +11,14 @@ import sys
 import time
 from pathlib import Path
 
-from interchange.errors import InvalidInputError, NotAllowedError
+from interchange.errors import (
+    ExhaustedError,
+    InvalidInputError,
+    NotAllowedError,
+    Reason,
+    StoppedError,
+    UnavailableError,
+)
 from interchange.model.segment import Reading
 from sidecar.readers.calls import MediaOpens, ReadTimeline, Verdict
 from sidecar.readers.child import main
@@ -86,11 +93,22 @@ _DEEDS = {
 }
 
 
+_EXCUSES = {
+    "stopped": StoppedError("The watch was stopped."),
+    "away": UnavailableError("The share is away."),
+    "disk": ExhaustedError("The disk is full.", reason=Reason.DISK_FULL),
+    "refused": NotAllowedError("Not writable.", reason=Reason.OUTPUT_NOT_WRITABLE),
+}
+"""What would have a file waited for, or its failure forgotten."""
+
+
 def do_as_named(call: ReadTimeline, _document: bytes) -> tuple[Reading, bytes]:
     """Do what the document's name says."""
     deed = Path(call.name).stem
     if deed == "loud":
         raise InvalidInputError("\x1b[2J" + "x" * 100_000, metadata={"path": "\u202e\x07" * 5000})
+    if deed in _EXCUSES:
+        raise _EXCUSES[deed]
     if deed in _DEEDS:
         _DEEDS[deed]()
     return _NOTHING, b""

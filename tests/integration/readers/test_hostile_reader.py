@@ -14,7 +14,13 @@ from pathlib import Path
 import pytest
 import support.hostile_reader
 
-from interchange.errors import BridgeError, InvalidInputError, Reason, UnavailableError
+from interchange.errors import (
+    BridgeError,
+    InternalError,
+    InvalidInputError,
+    Reason,
+    UnavailableError,
+)
 from sidecar.readers.box import ReaderBox
 from sidecar.readers.limits import ReaderLimits
 
@@ -146,3 +152,10 @@ def wait_for(holds: Callable[[], bool], *, within_s: float = 5) -> bool:
     while not holds() and time.monotonic() < end:
         time.sleep(0.02)
     return holds()
+
+
+@pytest.mark.parametrize("deed", ["stopped", "away", "disk", "refused"])
+def test_a_reader_speaks_of_its_file_alone(box: ReaderBox, deed: str) -> None:
+    """Nobody waits for a disk, or forgets a failure, because a file's reader says so."""
+    error = refused(box, deed)
+    assert (type(error), error.reason) == (InternalError, Reason.INTERNAL)
