@@ -161,7 +161,7 @@ def test_output_that_cannot_be_written_leaves_no_half_delivery(
         generated_handles=0,
         no_slate=False,
     )
-    faulty = FaultyFileSystem("write", errno=number, only="_LTX.fcpxml")
+    faulty = FaultyFileSystem("write", errno=number, only="_LTX.part.fcpxml")
 
     (_, result), *_ = process_all([edit.path], settings, choices, quiet=True, filesystem=faulty)
 
