@@ -223,6 +223,7 @@ class Watcher:
                     self._wait_for(claim, result)
 
     def _ended(self, claim: Claim, ending: Ending) -> None:
+        self._idle_since_s = self._clock()
         self._open.pop(_key(claim), None)
         self._tries.pop(_key(claim), None)
         self._troubles.pop(claim.title, None)
