@@ -117,7 +117,7 @@ def document_name(name: str) -> str:
         NFC text with the same suffix: no character Windows refuses, no device name, no trailing dot or space,
         and a stem of at most `MAX_STEM_BYTES`.
     """
-    decoded = name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    decoded = name.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
     normal = unicodedata.normalize("NFC", decoded)
     kept = "".join(
         "_"

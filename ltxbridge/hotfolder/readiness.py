@@ -229,19 +229,19 @@ class Readiness:
         return Verdict(relative, tuple(stamps), error)
 
     def _check_document(self, relative: str, case: _Case) -> None:
-        if case.names is not None:
-            return
         if case.sighting.partial:
             partial = printable(case.sighting.partial)
             raise _NotYet(_refused(relative, f"{partial} in it was never finished; copy it again"))
-        self._check_open(relative)
+        self._check_open(relative)  # each time: somebody may have opened it since it was read
+        if case.names is not None:
+            return
         case.names = _whole(lambda: self._examiner.document(relative))
 
     def _check_media(self, companion: str, case: _Case) -> None:
         stamp = self._files[companion].stamp
+        self._check_open(companion)
         if case.opened.get(companion) == stamp:
             return
-        self._check_open(companion)
         _whole(lambda: self._examiner.media(companion))
         case.opened[companion] = stamp
 

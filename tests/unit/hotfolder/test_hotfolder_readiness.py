@@ -195,3 +195,13 @@ def test_a_thousand_damaged_do_not_starve_a_whole_one() -> None:
             break
     else:
         raise AssertionError("starved")
+
+
+def test_a_timeline_that_somebody_opens_while_it_waits_for_its_media_is_not_handed_out() -> None:
+    tree = Tree({"a.fcpxml": File(1, 0, whole=True)})
+    readiness = Readiness(Waits(SETTLE_S, companions_s=COMPANIONS_S), tree)
+    assert not any(_polled(readiness, tree, now_s) for now_s in range(int(COMPANIONS_S)))
+    tree.held_now.add("a.fcpxml")
+    assert not any(_polled(readiness, tree, now_s) for now_s in range(20, 60))
+    tree.held_now.clear()
+    assert any(_polled(readiness, tree, now_s) for now_s in range(60, 80))
