@@ -85,13 +85,12 @@ def test_a_quota_that_is_used_up_refuses_before_work(settings, short_dir):
         assert list(client.list_jobs()) == []
 
 
-def test_a_missing_package_ends_the_start_with_what_to_install(settings, short_dir):
+def test_a_missing_package_ends_the_start_with_what_to_install(settings, short_dir, monkeypatch):
     (short_dir / "nothing").mkdir()
     (short_dir / "nothing" / "prometheus_client.py").write_text("raise ImportError('not here')")
-    command = [sys.executable, "-m", "sidecar", "serve", *command_line(settings)]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False, cwd=short_dir / "nothing"
-    )
+    monkeypatch.setenv("PYTHONPATH", str(short_dir / "nothing"))
+    command = [sys.executable, "-P", "-m", "sidecar", "serve", *command_line(settings)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 2
     assert "ltxbridge[metrics]" in done.stderr
     assert read_discovery(settings.state_dir) is None
