@@ -254,7 +254,11 @@ class FileSystem:
             open(os.open(path, flags), "rb") as file,  # noqa: PTH123 - a descriptor, not a path
         ):
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise OSError(errno.EINVAL, "it is not a plain file", str(path))
+                raise NotAllowedError(
+                    f"{path} is not a plain file but a pipe, a folder or a device. Put the file itself there.",
+                    reason=Reason.PATH_OUTSIDE_ROOTS,
+                    metadata={"path": str(path)},
+                )
             return hashlib.file_digest(file, "sha256").hexdigest()
 
     @contextlib.contextmanager

@@ -33,6 +33,8 @@ _SCHEMA = "ltxbridge.Claim.1"
 _JOURNAL = "claim.json"
 _ID = re.compile(r"[0-9a-f]{32}")
 _LARGEST_JOURNAL_BYTES = 1 << 20
+_EXCHANGED = frozenset({errno.ELOOP, errno.ENXIO, errno.EACCES, errno.EPERM})
+"""A link, a socket or a file of somebody else's in the place of the journal; the disk is not at fault."""
 
 
 def no_crash(_: str) -> None:
@@ -265,7 +267,7 @@ class Claims:
         except FileNotFoundError:
             return self._rescued(folder)
         except OSError as error:
-            if error.errno in {errno.ELOOP, errno.EINVAL}:  # somebody put a link or a pipe there
+            if error.errno in _EXCHANGED:
                 return self._rescued(folder)
             raise self._hot.unavailable("its journal cannot be read") from error
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):

@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
@@ -201,14 +200,18 @@ def read_own(path: Path, most_bytes: int) -> bytes:
     """Read a small file of ours; others may have put a link or a pipe in its place.
 
     Raises:
-        OSError: It is not there, or no plain file.
+        OSError: It is not there, or a link.
+        ValueError: It is a pipe or a folder.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0))
-    with open(descriptor, "rb") as file:  # noqa: PTH123 - a descriptor, not a path
+    try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(errno.EINVAL, "it is not a plain file", str(path))
-        return file.read(most_bytes)
+            raise ValueError(f"{path} is not a plain file")
+        with open(descriptor, "rb", closefd=False) as file:
+            return file.read(most_bytes)
+    finally:
+        os.close(descriptor)
 
 
 def _refuse_nesting(root: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import sys
 
 import pytest
@@ -97,17 +98,26 @@ def test_a_journal_somebody_wrote_loses_no_timeline_and_stops_no_watch(hot, jour
     assert claim.ending.place == ""
 
 
-@pytest.mark.parametrize("kind", ["pipe", "link"])
-def test_what_stands_in_the_place_of_our_own_files_is_not_opened(hot, victim, kind) -> None:
+@pytest.mark.parametrize("kind", ["pipe", "link", "folder", "socket"])
+def test_what_stands_in_the_place_of_our_own_files_is_not_opened(
+    hot, victim, kind, monkeypatch
+) -> None:
     folder = hot.work / ID
     folder.mkdir()
     (folder / "cut.fcpxml").write_text("<fcpxml/>")
     digest = "0" * 64
     for path in (folder / "claim.json", hot.state / "status.json", hot.ledger / f"{digest}.json"):
-        if kind == "pipe":
-            os.mkfifo(path)
-        else:
-            path.symlink_to(victim / "diary.txt")
+        match kind:
+            case "pipe":
+                os.mkfifo(path)
+            case "folder":
+                path.mkdir()
+            case "socket":
+                monkeypatch.chdir(path.parent)  # its address may have 108 bytes
+                with socket.socket(socket.AF_UNIX) as made:
+                    made.bind(path.name)
+            case _:
+                path.symlink_to(victim / "diary.txt")
     (claim,) = claims_of(hot).open_claims()
     assert claim.ending is not None
     StatusFile(hot, filesystem=FileSystem()).refuse_another()
