@@ -107,8 +107,9 @@ def index_frames(container: InputContainer, stream: VideoStream, path: Path) -> 
     time_base = stream.time_base
     if not pts or not keys or time_base is None:
         raise damaged(path, "there is no complete picture in it")
-    # MOV, MP4 and MPEG-TS are searched by decoding time, the others by presentation time.
-    by_dts = "mov" in container.format.name or container.format.name == "mpegts"
+    # MOV, MP4, MPEG-TS and AVI are searched by decoding time, the others by presentation time. (AVI states no
+    # other, and the MPEG-2 parser adds presentation times a picture later.)
+    by_dts = "mov" in container.format.name or container.format.name in {"mpegts", "avi"}
     return FrameIndex(
         time_base=Fraction(time_base),
         pts=pts,

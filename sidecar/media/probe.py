@@ -22,9 +22,10 @@ from sidecar.media.container import (
     media_status,
     open_media,
     picture_stream,
+    seek_back,
     unsupported,
 )
-from sidecar.media.frame_index import index_frames
+from sidecar.media.frame_index import FrameIndex, index_frames
 from sidecar.media.pixels import LAYOUTS, read_tags
 from sidecar.media.timecode_track import timecode_rate
 
@@ -56,7 +57,7 @@ def probe_media(path: Path) -> MediaFacts:
         # One picture needs no threads, and starting them costs more than it does.
         stream.thread_type = "NONE"
         index = index_frames(container, stream, path)
-        first = _first_picture(container, stream, path, index.key_times[0])
+        first = _first_picture(container, stream, path, index)
         _refuse_interlaced(stream, first, path)
         layout = LAYOUTS.get(first.format.name)
         if layout is None:
@@ -95,17 +96,26 @@ def _audio_tracks(container: InputContainer) -> Iterator[AudioTrack]:
 
 
 def _first_picture(
-    container: InputContainer, stream: VideoStream, path: Path, key_time: int
+    container: InputContainer, stream: VideoStream, path: Path, index: FrameIndex
 ) -> av.VideoFrame:
+    """Picture 0 as `FrameReader` would find it: what is only decodable in another way is no use later."""
+    wanted = index.pts[0]
+    nothing = "no picture in it can be decoded"
     try:
-        container.seek(key_time, stream=stream, backward=True)
-        for frame in container.decode(stream):
-            return frame
+        for position in range(max(index.key_position_before(0), 0), -1, -1):
+            seek_back(container, stream, index.key_times[position], path)
+            for frame in container.decode(stream):
+                at = frame.pts if frame.pts is not None else frame.dts
+                if at == wanted:
+                    return frame
+                nothing = "its first picture cannot be decoded"
+                if at is not None and at > wanted:
+                    break
     except av.error.DecoderNotFoundError as error:
         raise unsupported(path, "there is no decoder for it") from error
     except av.FFmpegError as error:
         raise damaged(path, "its first picture cannot be decoded") from error
-    raise damaged(path, "no picture in it can be decoded")
+    raise damaged(path, nothing)
 
 
 def _refuse_interlaced(stream: VideoStream, first: av.VideoFrame, path: Path) -> None:
