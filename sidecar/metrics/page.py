@@ -6,6 +6,7 @@ file for. A page in a browser must not read it either, by DNS rebinding: the Hos
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import socket
 import socketserver
@@ -64,6 +65,7 @@ class MetricsPage:
 
 class _Server(socketserver.ThreadingMixIn, HTTPServer):
     daemon_threads = True
+    whole_limit_s = 2 * _REQUEST_LIMIT_S
     # On Windows it would let another program take the port over.
     allow_reuse_address = sys.platform != "win32"
 
@@ -86,13 +88,23 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
             self.shutdown_request(request)
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
+        # The handler's own limit is for each read: who sends a byte now and then would keep its place for ever.
+        ending = threading.Timer(self.whole_limit_s, _hang_up, (request,))
+        ending.daemon = True
+        ending.start()
         try:
             super().process_request_thread(request, client_address)
         finally:
+            ending.cancel()
             self._places.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:  # noqa: ARG002 - as it is called
         _LOG.debug("A reader of the metrics went away", exc_info=True)
+
+
+def _hang_up(connection: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # it has ended meanwhile
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 class _IPv6Server(_Server):
