@@ -24,6 +24,7 @@ from ltxbridge.roundtrip.plates import engine_free, export_plates, plate_limits
 from ltxbridge.roundtrip.timeline import open_timeline
 from sidecar.filesystem import FileSystem
 from sidecar.readers.box import ReaderBox
+from sidecar.readers.limits import STREAM_LIMITS
 from sidecar.readers.process import ReaderProcess
 
 
@@ -75,7 +76,7 @@ def export(
         codec=Codec(codec),
         handle_frames=handles,
     )
-    with ReaderBox(first=reader) as box:
+    with ReaderBox(first=reader) as box, ReaderBox(STREAM_LIMITS) as decoder:
         originals = Originals(policy_for(timeline, settings), filesystem=filesystem, box=box)
         planned = plan_reading(
             engine_free(open_timeline(timeline, box=box).reading),
@@ -84,7 +85,7 @@ def export(
             options=options,
         )
         plates, problems = export_plates(
-            planned, folder=folder, codec=Codec(codec), filesystem=filesystem
+            planned, folder=folder, codec=Codec(codec), filesystem=filesystem, box=decoder
         )
     if as_json:
         say(

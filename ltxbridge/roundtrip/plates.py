@@ -16,7 +16,8 @@ from interchange.model.segment import Problem, Reading
 from interchange.plan import Plan, PlannedTake, describe_take, place_of
 from sidecar.filesystem import FileSystem
 from sidecar.media.encode import EncodeSpec, TakeWriter
-from sidecar.media.source import open_span
+from sidecar.readers.box import ReaderBox
+from sidecar.readers.spans import boxed_span
 
 SCHEMA = "ltxbridge.Plate.1"
 
@@ -72,7 +73,7 @@ class Plate:
 
 
 def export_plates(
-    plan: Plan, *, folder: Path, codec: Codec, filesystem: FileSystem
+    plan: Plan, *, folder: Path, codec: Codec, filesystem: FileSystem, box: ReaderBox
 ) -> tuple[list[Plate], list[Problem]]:
     """Write a plate for every source of every planned take; one that fails stops no other.
 
@@ -81,6 +82,7 @@ def export_plates(
         folder: Where they go.
         codec: Plate codec.
         filesystem: The facade all writing goes through.
+        box: Decodes the sources.
 
     Returns:
         The plates, and what could not be exported.
@@ -94,7 +96,15 @@ def export_plates(
         for span, role in _spans(planned):
             try:
                 plates.append(
-                    _export(planned, span, role, folder=folder, codec=codec, filesystem=filesystem)
+                    _export(
+                        planned,
+                        span,
+                        role,
+                        folder=folder,
+                        codec=codec,
+                        filesystem=filesystem,
+                        box=box,
+                    )
                 )
             except BridgeError as error:
                 segment = planned.segment
@@ -122,6 +132,7 @@ def _export(
     folder: Path,
     codec: Codec,
     filesystem: FileSystem,
+    box: ReaderBox,
 ) -> Plate:
     request = planned.request
     facts = next(facts for facts in planned.media if facts.path == span.path)
@@ -130,26 +141,26 @@ def _export(
     media = _free_name(folder, f"{request.shot}_{role}")
     part = media.with_name(f".{media.name}.part")
     filesystem.unlink(part, missing_ok=True)
-    with open_span(
-        span, frame_rate=request.frame_rate, raster=facts.raster, colour=span.colour
-    ) as reader:
-        sound = reader.sound(span.record_range)
-        spec = EncodeSpec(
-            frame_rate=request.frame_rate,
-            raster=facts.raster,
-            colour=span.colour,
-            codec=codec,
-            start_frame=(request.start_frame + offset) % day,
-            drop_frame=request.drop_frame,
-            reel=facts.reel or Path(span.path).stem,
-            frame_count=span.record_range.length,
-            sound=None if sound is None else (sound.samples.shape[1], sound.sample_rate_hz),
-        )
-        with TakeWriter(part, spec, filesystem=filesystem) as writer:
-            if sound is not None:
-                writer.write_sound(sound)
-            for frame in span.record_range.frames:
-                writer.write(reader.native(frame))
+    reader = boxed_span(
+        span, frame_rate=request.frame_rate, raster=facts.raster, colour=span.colour, box=box
+    )
+    sound = reader.sound(span.record_range)
+    spec = EncodeSpec(
+        frame_rate=request.frame_rate,
+        raster=facts.raster,
+        colour=span.colour,
+        codec=codec,
+        start_frame=(request.start_frame + offset) % day,
+        drop_frame=request.drop_frame,
+        reel=facts.reel or Path(span.path).stem,
+        frame_count=span.record_range.length,
+        sound=None if sound is None else (sound.samples.shape[1], sound.sample_rate_hz),
+    )
+    with TakeWriter(part, spec, filesystem=filesystem) as writer:
+        if sound is not None:
+            writer.write_sound(sound)
+        for frame in span.record_range.frames:
+            writer.write(reader.native(frame))
     filesystem.fsync_file(part)
     filesystem.publish_new(part, media)
     record = media.with_suffix(".json")

@@ -52,7 +52,7 @@ _SIGNED = 0.98
 
 
 class OpenSpan(SourcePictures, Protocol):
-    """A source span while it is open; `sidecar.media.source.SpanReader`."""
+    """A source span while it is open; `sidecar.media.span.SpanReader`."""
 
     def native(self, record_frame: int) -> NativeFrame:
         """The source's own frame at a record frame, nothing converted."""

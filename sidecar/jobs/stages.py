@@ -16,7 +16,8 @@ from sidecar.filesystem import FileSystem
 from sidecar.jobs.runner import Stages
 from sidecar.jobs.work import WorkOrder
 from sidecar.media.encode import EncodeSpec, TakeWriter
-from sidecar.media.source import SpanReader, open_span
+from sidecar.media.source import open_span
+from sidecar.media.span import SpanReader
 from sidecar.pipelines.base import Engine
 from sidecar.quality.check import check_take
 

@@ -17,10 +17,8 @@ from interchange.errors import (
     BridgeError,
     InternalError,
     InvalidInputError,
-    NotAllowedError,
-    NotFoundError,
     Reason,
-    UnsupportedError,
+    StoppedError,
 )
 from interchange.formats.base import Patch
 from interchange.formats.xml_splice import Splice, apply_splices
@@ -28,22 +26,27 @@ from interchange.model.media import MediaFacts
 from interchange.model.segment import Reading
 from interchange.model.take import Placement
 from sidecar.credentials.statement import CredentialReport
-from sidecar.credentials.untrusted import safe_text
 from sidecar.readers.calls import (
     Call,
     Changes,
+    Digest,
+    FileDigest,
+    FrameLayout,
     MediaOpens,
+    OneFrame,
     PlaceTakes,
     ProbeMedia,
     ReadTimeline,
     Refusals,
     RefusedTakes,
+    SoundLayout,
+    SoundRange,
     StillPicture,
     Verdict,
     VerifyCredentials,
 )
 from sidecar.readers.limits import ReaderLimits
-from sidecar.readers.pipe import ANSWER, CALL, Message
+from sidecar.readers.pipe import ANSWER, CALL, MOST_BYTES, Message
 from sidecar.readers.process import (
     PROGRAM,
     CrashedError,
@@ -51,23 +54,12 @@ from sidecar.readers.process import (
     LimitError,
     ReaderProcess,
 )
+from sidecar.readers.refusals import crash, nonsense, over_limit, tame
 from sidecar.serialise import dump, load
 
 _LOG = logging.getLogger(__name__)
 _PNG = b"\x89PNG\r\n\x1a\n"
-_LONGEST_MESSAGE = 2000
-_MOST_METADATA = 32
-_ABOUT_FILES = (InvalidInputError, UnsupportedError, NotFoundError, NotAllowedError, InternalError)
-_ABOUT_OTHER_THINGS = frozenset(
-    {
-        Reason.DISK_FULL,
-        Reason.QUEUE_FULL,
-        Reason.QUOTA_FULL,
-        Reason.OUTPUT_NOT_WRITABLE,
-        Reason.SIDECAR_UNREACHABLE,
-        Reason.STORAGE_UNAVAILABLE,
-    }
-)
+_MOST_BYTES_A_PIXEL = 6  # three planes of 16 bits
 
 T = TypeVar("T")
 
@@ -98,6 +90,7 @@ class ReaderBox:
         self._program = tuple(program)
         self._turn = threading.Lock()
         self._process = first
+        self._abandoned = False
 
     def __enter__(self) -> Self:
         return self
@@ -114,6 +107,14 @@ class ReaderBox:
         """End the reader. The next call would start another."""
         with self._turn:
             self._discard()
+
+    def abandon(self) -> None:
+        """End the reader at once and for good, from any thread: a call that is under way fails, as do later ones."""
+        self._abandoned = True
+        process = self._process
+        if process is not None:
+            process.kill()
+        self.close()
 
     def read_timeline(self, path: Path, document: bytes) -> Reading:
         """Find sequences, marks and problems in a timeline.
@@ -135,7 +136,7 @@ class ReaderBox:
         call = RefusedTakes(path.name, tuple(placements))
         answer = self._ask(Refusals, call, path, document)
         return {
-            refused.index: _tame(refused.error)
+            refused.index: tame(refused.error)
             for refused in answer.takes
             if 0 <= refused.index < len(placements)
         }
@@ -154,7 +155,7 @@ class ReaderBox:
         try:
             return _patch(document, changes, content)
         except InternalError as error:
-            raise _nonsense(call, path) from error
+            raise nonsense(call, path) from error
 
     def probe_media(self, path: Path) -> MediaFacts:
         """Find out what the planner needs to know about a movie; see `sidecar.media.probe`.
@@ -165,7 +166,7 @@ class ReaderBox:
         call = ProbeMedia(str(path))
         facts = self._ask(MediaFacts, call, path)
         if facts.path != str(path):
-            raise _nonsense(call, path)
+            raise nonsense(call, path)
         return facts
 
     def media_opens(self, path: Path) -> bool:
@@ -191,8 +192,35 @@ class ReaderBox:
         call = StillPicture(str(path), frame_index, max_width_px)
         _, png = self._ask_for_bytes(Verdict, call, path)
         if not png.startswith(_PNG):
-            raise _nonsense(call, path)
+            raise nonsense(call, path)
         return png
+
+    def frame_planes(self, call: OneFrame) -> tuple[FrameLayout, bytes]:
+        """One frame of a movie, in uint16 planes of exactly the size that was asked for.
+
+        The movie stays open in the reader: rising numbers are decoded straight on.
+        """
+        most = _MOST_BYTES_A_PIXEL * call.width_px * call.height_px
+        layout, content = self._ask_for_bytes(FrameLayout, call, Path(call.path), most_bytes=most)
+        expected = layout.size_bytes(call.width_px, call.height_px)
+        if not (expected and len(content) == expected and 8 <= layout.bit_depth <= 16):
+            raise self._distrusted(call, Path(call.path))
+        return layout, content
+
+    def sound(self, call: SoundRange) -> tuple[SoundLayout, bytes]:
+        """A range of a movie's sound, in float32; as many samples as the layout's rate says, rounded."""
+        layout, content = self._ask_for_bytes(SoundLayout, call, Path(call.path))
+        if len(content) != layout.size_bytes(call.start, call.duration):
+            raise self._distrusted(call, Path(call.path))
+        return layout, content
+
+    def sha256(self, path: Path) -> str:
+        """The digest of a file, which is read from end to end and not parsed.
+
+        Args:
+            path: Absolute and resolved.
+        """
+        return self._ask(Digest, FileDigest(str(path)), path).sha256
 
     def verify_credentials(
         self, path: Path, *, identity_folder: Path | None = None
@@ -210,38 +238,45 @@ class ReaderBox:
         return self._ask_for_bytes(kind, call, path, document)[0]
 
     def _ask_for_bytes(
-        self, kind: type[T], call: Call, path: Path, document: bytes = b""
+        self,
+        kind: type[T],
+        call: Call,
+        path: Path,
+        document: bytes = b"",
+        *,
+        most_bytes: int = MOST_BYTES,
     ) -> tuple[T, bytes]:
         limits = self._limits
-        if isinstance(call, VerifyCredentials):
+        if isinstance(call, VerifyCredentials | FileDigest):
             limits = limits.with_reading_of(_size_bytes(path))
         message = Message(CALL, dump(call), document, limits.cpu_s)
         try:
             with self._turn:
-                answer = self._exchange(message, limits, type(call))
+                answer = self._exchange(message, limits, type(call), most_bytes=most_bytes)
                 return self._understood(kind, answer, call, path)
         except LimitError as error:
-            raise _over_limit(path, str(error)) from error
+            raise over_limit(path, str(error)) from error
         except CrashedError as error:
             _LOG.warning("the reader of %s %s", path.suffix or "a file", error)
-            raise _crash(call, path) from error
+            raise crash(call, path) from error
 
-    def _exchange(self, message: Message, limits: ReaderLimits, call: type[Call]) -> Message:
+    def _exchange(
+        self, message: Message, limits: ReaderLimits, call: type[Call], *, most_bytes: int
+    ) -> Message:
         """Ask, in a fresh process where there is none, and once more where an old one crashed."""
-        if self._process is None or not self._process.alive:
-            self._discard()
-            self._process = self._started(call)
         process = self._process
+        if process is None or not process.alive:
+            self._discard()
+            process = self._start(call)
         was_used = process.used
         try:
-            return process.exchange(message, wall_s=limits.wall_s)
+            return process.exchange(message, wall_s=limits.wall_s, most_bytes=most_bytes)
         except (CrashedError, KilledError):
             self._discard()
             if not was_used:
                 raise
             # What the file before did to its memory, or who killed it meanwhile, is not this file's fault.
-            self._process = self._started(call)
-            return self._process.exchange(message, wall_s=limits.wall_s)
+            return self._start(call).exchange(message, wall_s=limits.wall_s, most_bytes=most_bytes)
         finally:
             if self._process is not None and not self._process.alive:
                 self._discard()
@@ -256,14 +291,25 @@ class ReaderBox:
             refusal: BridgeError = load(BridgeError, answer.text)
         except InternalError as error:
             self._discard()
-            raise _nonsense(call, path) from error
+            raise nonsense(call, path) from error
         if refusal.reason is Reason.READER_LIMIT:
             self._discard()  # what it could not allocate, somebody else holds
             raise LimitError("more memory than a reader may use")
-        raise _tame(refusal)
+        raise tame(refusal)
 
-    def _started(self, call: type[Call]) -> ReaderProcess:
-        return ReaderProcess(self._program, limits=self._limits, warm=(call.__name__,))
+    def _start(self, call: type[Call]) -> ReaderProcess:
+        self._process = ReaderProcess(self._program, limits=self._limits, warm=(call.__name__,))
+        if (
+            self._abandoned
+        ):  # looked at after it can be seen: whoever abandons the box either sees or is seen
+            self._discard()
+            raise StoppedError("The reading of files was stopped.")
+        return self._process
+
+    def _distrusted(self, call: Call, path: Path) -> InvalidInputError:
+        with self._turn:
+            self._discard()
+        return nonsense(call, path)
 
     def _discard(self) -> None:
         if self._process is not None:
@@ -294,58 +340,3 @@ def _size_bytes(path: Path) -> int:
         return path.stat().st_size
     except OSError:
         return 0  # the reader says what is wrong with it
-
-
-def _over_limit(path: Path, what: str) -> InvalidInputError:
-    return InvalidInputError(
-        f"{path} was given up: reading it took {what}. No sound file does; copy or export it again, and keep "
-        "it out of the project if that does not help.",
-        reason=Reason.READER_LIMIT,
-        metadata={"path": str(path)},
-    )
-
-
-def _crash(call: Call, path: Path) -> InvalidInputError:
-    return InvalidInputError(
-        f"{path} made its reader crash, so it is not used. It is damaged, or was made to do that; copy or "
-        "export it again.",
-        reason=_reason_of(call),
-        metadata={"path": str(path)},
-    )
-
-
-def _nonsense(call: Call, path: Path) -> InvalidInputError:
-    return InvalidInputError(
-        f"The reader of {path} gave an answer that cannot be, so the file is not used. It was damaged or made "
-        "to do that; copy or export it again.",
-        reason=_reason_of(call),
-        metadata={"path": str(path)},
-    )
-
-
-def _reason_of(call: Call) -> Reason:
-    match call:
-        case ReadTimeline() | RefusedTakes() | PlaceTakes():
-            return Reason.DOCUMENT_UNSAFE
-        case VerifyCredentials():
-            return Reason.CREDENTIALS_INVALID
-        case _:
-            return Reason.MEDIA_DAMAGED
-
-
-def _tame(error: BridgeError) -> BridgeError:
-    """The reader's error with a message that can be shown anywhere, whoever wrote it.
-
-    Of the file, that is: a reader that says that the disk is full, or that the work was stopped, would have its
-    file waited for without end, and with some more of these a whole hot folder.
-    """
-    believed = isinstance(error, _ABOUT_FILES) and error.reason not in _ABOUT_OTHER_THINGS
-    kind = type(error) if believed else InternalError
-    return kind(
-        safe_text(error.message, limit=_LONGEST_MESSAGE),
-        reason=error.reason if believed else Reason.INTERNAL,
-        metadata={
-            safe_text(key): safe_text(value, limit=_LONGEST_MESSAGE)
-            for key, value in list(error.metadata.items())[:_MOST_METADATA]
-        },
-    )

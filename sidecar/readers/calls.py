@@ -6,10 +6,12 @@ Paths are absolute, and were resolved and allowed by whoever asks; a reader foll
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 from interchange.errors import BridgeError
 from interchange.formats.base import LaneChange
 from interchange.model.take import Placement
+from sidecar.media.rounding import round_half_up
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,53 @@ class StillPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class OneFrame:
+    """Decode one frame; the file stays open for the next. Answer: `FrameLayout`, and the planes beside it.
+
+    Args:
+        path: The movie.
+        size_bytes: Its size; another one is another file.
+        modified_ns: When it was changed last, likewise.
+        number: Counted from the file's first picture.
+        width_px: As the pictures are stored, before any rotation.
+        height_px: Likewise.
+    """
+
+    path: str
+    size_bytes: int
+    modified_ns: int
+    number: int
+    width_px: int
+    height_px: int
+
+
+@dataclass(frozen=True, slots=True)
+class SoundRange:
+    """Decode a range of sound. Answer: `SoundLayout`, and float32 samples beside it.
+
+    Args:
+        path: The movie.
+        size_bytes: Its size; another one is another file.
+        modified_ns: When it was changed last, likewise.
+        start: Seconds from the file's first picture.
+        duration: Seconds.
+    """
+
+    path: str
+    size_bytes: int
+    modified_ns: int
+    start: Fraction
+    duration: Fraction
+
+
+@dataclass(frozen=True, slots=True)
+class FileDigest:
+    """Read a file from end to end and parse nothing. Answer: its `Digest`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
 class VerifyCredentials:
     """Check a file's credentials. Answer: a `CredentialReport`.
 
@@ -98,6 +147,9 @@ Call = (
     | ProbeMedia
     | MediaOpens
     | StillPicture
+    | OneFrame
+    | SoundRange
+    | FileDigest
     | VerifyCredentials
 )
 
@@ -107,6 +159,66 @@ class Verdict:
     """A yes or no."""
 
     holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class FrameLayout:
+    """How the planes beside an answer are laid out, one after the other, in uint16 of this machine's order.
+
+    Args:
+        chroma: As in `sidecar.media.frames.NativeFrame`.
+        bit_depth: Bits per component.
+    """
+
+    chroma: str
+    bit_depth: int
+
+    def shapes(self, width_px: int, height_px: int) -> tuple[tuple[int, int], ...]:
+        """Lines and columns of each plane, none where there is no such layout."""
+        whole = (height_px, width_px)
+        half_width = -(-width_px // 2)
+        match self.chroma:
+            case "444" | "rgb":
+                return (whole,) * 3
+            case "422":
+                return whole, (height_px, half_width), (height_px, half_width)
+            case "420":
+                return whole, *[(-(-height_px // 2), half_width)] * 2
+            case "gray":
+                return (whole,)
+            case _:
+                return ()
+
+    def size_bytes(self, width_px: int, height_px: int) -> int:
+        """Bytes of all planes together; 0 where there is no such layout."""
+        shapes = self.shapes(width_px, height_px)
+        return sum(2 * lines * columns for lines, columns in shapes)
+
+
+@dataclass(frozen=True, slots=True)
+class SoundLayout:
+    """How the samples beside an answer are laid out: channels side by side.
+
+    Args:
+        channels: 0 where the file has no sound.
+        sample_rate_hz: Samples a second.
+    """
+
+    channels: int
+    sample_rate_hz: int
+
+    def size_bytes(self, start: Fraction, duration: Fraction) -> int:
+        """Bytes of all samples in a range of seconds."""
+        rate = self.sample_rate_hz
+        count = round_half_up((start + duration) * rate) - round_half_up(start * rate)
+        return 4 * self.channels * count
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """SHA-256 of a file, in lower-case hexadecimal."""
+
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True)

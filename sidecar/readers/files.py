@@ -45,7 +45,7 @@ def held_open(path: Path, *, platform: str = sys.platform) -> Iterator[Path]:
         try:
             yield stand_in
         except BridgeError as error:
-            raise _renamed(error, stand_in, path) from error
+            raise renamed(error, stand_in, path) from error
     finally:
         os.close(descriptor)
 
@@ -97,7 +97,14 @@ def _changed(path: Path) -> InvalidInputError:
     )
 
 
-def _renamed(error: BridgeError, stand_in: Path, path: Path) -> BridgeError:
+def renamed(error: BridgeError, stand_in: Path, path: Path) -> BridgeError:
+    """The same error about the file's own path.
+
+    Args:
+        error: What was raised.
+        stand_in: The name `held_open` gave.
+        path: The path it was given.
+    """
     old, new = str(stand_in), str(path)
     return type(error)(
         error.message.replace(old, new),

@@ -61,6 +61,10 @@ class ReaderLimits:
         )
 
 
+STREAM_LIMITS = ReaderLimits(memory_bytes=4096 << 20)
+"""For frames one after the other: the decoder keeps some, and one of 8K in 4:4:4 has 200 MB."""
+
+
 class LimitSetter(Protocol):
     """The part of the `resource` module that is needed."""
 

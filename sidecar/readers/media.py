@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from interchange.model.media import MediaFacts
 from sidecar.media.container import open_media, picture_stream
 from sidecar.media.probe import probe_media
-from sidecar.readers.calls import MediaOpens, ProbeMedia, Verdict
+from sidecar.readers.calls import Digest, FileDigest, MediaOpens, ProbeMedia, Verdict
 from sidecar.readers.files import held_open
 
 
@@ -35,3 +36,9 @@ def opens(call: MediaOpens, _content: bytes) -> tuple[Verdict, bytes]:
             return Verdict(holds=False), b""
         raise
     return Verdict(holds=True), b""
+
+
+def digest(call: FileDigest, _content: bytes) -> tuple[Digest, bytes]:
+    """Read a file from end to end."""
+    with held_open(Path(call.path)) as path, path.open("rb") as file:
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest()), b""

@@ -17,7 +17,8 @@ CALL, ANSWER, REFUSAL, READY = b"C", b"A", b"E", b"R"
 _HEADER = struct.Struct(">cIII")
 _MOST_TEXT_BYTES = 64 << 20
 _READ_BYTES = 1 << 20
-_MOST_BYTES = 192 << 20  # a document and what is put into it
+MOST_BYTES = 192 << 20
+"""The most that lies beside a message where nothing else is said: a document and what is put into it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,12 @@ def send(pipe: BinaryIO, message: Message) -> None:
     pipe.flush()
 
 
-def receive(pipe: BinaryIO) -> Message | None:
+def receive(pipe: BinaryIO, *, most_bytes: int = MOST_BYTES) -> Message | None:
     """Read a message; None where the other side is gone, also in the middle of one.
+
+    Args:
+        pipe: Where it comes from.
+        most_bytes: The most that may lie beside its text.
 
     Raises:
         InternalError: What comes is no message.
@@ -62,7 +67,7 @@ def receive(pipe: BinaryIO) -> Message | None:
     if header is None:
         return None
     kind, cpu_s, text_bytes, content_bytes = _HEADER.unpack(header)
-    if text_bytes > _MOST_TEXT_BYTES or content_bytes > _MOST_BYTES:
+    if text_bytes > _MOST_TEXT_BYTES or content_bytes > most_bytes:
         raise InternalError(f"A message of {text_bytes + content_bytes} bytes is not read.")
     text = _exactly(pipe, text_bytes)
     content = _exactly(pipe, content_bytes)

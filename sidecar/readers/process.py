@@ -17,7 +17,7 @@ from typing import BinaryIO, Final, cast
 from interchange.errors import BridgeError, InternalError, Reason, UnavailableError
 from sidecar.process_group import kill_group, own_group
 from sidecar.readers.limits import MEMORY_STATUS, ReaderLimits
-from sidecar.readers.pipe import READY, Message, receive, send
+from sidecar.readers.pipe import MOST_BYTES, READY, Message, receive, send
 
 _LOG = logging.getLogger(__name__)
 
@@ -95,12 +95,13 @@ class ReaderProcess:
         """The process."""
         return self._process.pid
 
-    def exchange(self, message: Message, *, wall_s: float) -> Message:
+    def exchange(self, message: Message, *, wall_s: float, most_bytes: int = MOST_BYTES) -> Message:
         """Ask, and wait for the answer. Where that fails, the process is ended.
 
         Args:
             message: The call.
             wall_s: Seconds until it is killed.
+            most_bytes: The most that may lie beside the answer.
 
         Raises:
             UnavailableError: It did not even start (WORKER_DIED).
@@ -111,16 +112,20 @@ class ReaderProcess:
             if not self._is_ready:
                 self._await_start()
             self.used = True
-            return self._within(wall_s, lambda: self._ask(message), message.cpu_s)
+            return self._within(wall_s, lambda: self._ask(message, most_bytes), message.cpu_s)
         except BaseException:
             # Ctrl-C too: an answer that nobody waited for must not be taken for the next one's.
             self.end()
             raise
 
+    def kill(self) -> None:
+        """Kill it and whatever it started, and wait for nothing; from any thread, also while it is asked."""
+        kill_group(self._process)
+
     def end(self) -> None:
         """Kill it and whatever it started."""
         # Also where it is dead already: what it started may live, and hold the pipes.
-        kill_group(self._process)
+        self.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(_END_WITHIN_S)
         self._listener.join(_END_WITHIN_S)
@@ -145,9 +150,9 @@ class ReaderProcess:
             ) from cause
         self._is_ready = True
 
-    def _ask(self, message: Message) -> Message:
+    def _ask(self, message: Message, most_bytes: int) -> Message:
         send(self._stdin, message)
-        answer = receive(self._stdout)
+        answer = receive(self._stdout, most_bytes=most_bytes)
         if answer is None:
             raise BrokenPipeError
         return answer

@@ -24,7 +24,11 @@ Handler = Callable[[Any, bytes], tuple[object, bytes]]
 """Gets a call and the bytes beside it; gives a value and bytes beside that."""
 
 CallTable = Mapping[type, str]
-"""Types of calls, and the import string `module:function` of the `Handler` of each."""
+"""Types of calls, and the import string `module:name` of the `Handler` of each.
+
+Where the name is a class, one handler is made of it and kept for the life of the process: one that has something
+to keep open between calls.
+"""
 
 
 def serve(commands: int, replies: int, *, calls: str, warm: Sequence[str]) -> None:
@@ -46,11 +50,12 @@ def serve(commands: int, replies: int, *, calls: str, warm: Sequence[str]) -> No
     answers = os.fdopen(replies, "wb")
     incoming = _receiving(os.fdopen(commands, "rb"))
     asked = functools.reduce(operator.or_, table)
+    handler_of = _handlers(table)
     send(answers, Message(READY))
     while True:
         message = incoming.get()
         allow_cpu(message.cpu_s)
-        send(answers, _answer(message, asked, table))
+        send(answers, _answer(message, asked, handler_of))
 
 
 def _receiving(commands: BinaryIO) -> queue.SimpleQueue[Message]:
@@ -66,11 +71,22 @@ def _receiving(commands: BinaryIO) -> queue.SimpleQueue[Message]:
     return incoming
 
 
-def _answer(message: Message, asked: Any, table: CallTable) -> Message:
+def _handlers(table: CallTable) -> Callable[[type], Handler]:
+    """What finds the handler of a type of calls, imported when it is first asked for."""
+
+    @functools.cache
+    def handler_of(call: type) -> Handler:
+        found = _imported(table[call])
+        handler: Handler = found() if isinstance(found, type) else found
+        return handler
+
+    return handler_of
+
+
+def _answer(message: Message, asked: Any, handler_of: Callable[[type], Handler]) -> Message:
     try:
         call = load(asked, message.text)
-        handler: Handler = _imported(table[type(call)])
-        value, content = handler(call, message.content)
+        value, content = handler_of(type(call))(call, message.content)
         return Message(ANSWER, dump(value), content)
     except Exception as error:  # noqa: BLE001 - the boundary of the process
         return Message(REFUSAL, dump(_crossing(error)))

@@ -9,6 +9,7 @@ _DOCUMENTS = "sidecar.readers.documents"
 _MEDIA = "sidecar.readers.media"
 _CREDENTIALS = "sidecar.readers.credentials"
 _STILLS = "sidecar.readers.stills"
+_FRAMES = "sidecar.readers.frames"
 
 CALLS: CallTable = {
     calls.ReadTimeline: f"{_DOCUMENTS}:read_timeline",
@@ -17,5 +18,8 @@ CALLS: CallTable = {
     calls.ProbeMedia: f"{_MEDIA}:probe",
     calls.MediaOpens: f"{_MEDIA}:opens",
     calls.StillPicture: f"{_STILLS}:still",
+    calls.OneFrame: f"{_FRAMES}:FrameCalls",
+    calls.SoundRange: f"{_FRAMES}:sound",
+    calls.FileDigest: f"{_MEDIA}:digest",
     calls.VerifyCredentials: f"{_CREDENTIALS}:verify",
 }

@@ -1,4 +1,4 @@
-"""Streams the frames of a finished take in chunks; decoding runs in a thread of its own."""
+"""Streams the frames of a finished take in chunks; each stream has a thread of its own."""
 
 from __future__ import annotations
 
@@ -64,20 +64,18 @@ class FrameStreamer:
         wanted = _checked_range(take_of(job), record_range)
         loop = asyncio.get_running_loop()
         async with self._slots.taken(caller):
-            # One thread for the stream's whole life: a decoder is never entered from two at once.
+            # A thread of its own, so that a file that hangs holds up no other stream.
             thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="fetch")
             stack = ExitStack()
             try:
-                picture_at = await loop.run_in_executor(
-                    thread, stack.enter_context, self._opener(job)
-                )
+                picture_at = stack.enter_context(self._opener(job))
                 for frame in wanted.frames:
                     pixels = await loop.run_in_executor(thread, _pixels, picture_at, frame, layout)
                     for chunk in _chunks(pixels, job, frame, layout=layout):
                         yield chunk
             finally:
-                # After whatever is still being decoded, without the loop waiting for it.
-                thread.submit(stack.close)
+                # At once, not after whatever is being decoded, and without the loop waiting for it.
+                loop.run_in_executor(None, stack.close)
                 thread.shutdown(wait=False)
 
 

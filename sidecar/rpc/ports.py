@@ -63,4 +63,7 @@ class Jobs(Protocol):
 
 
 TakeOpener = Callable[[Job], AbstractContextManager[Callable[[int], Picture]]]
-"""Opens a finished job's take; the function inside gives the picture at a record frame."""
+"""Opens a finished job's take; the function inside gives the picture at a record frame.
+
+Entering does not block. Leaving ends what the function does, which may run in another thread.
+"""

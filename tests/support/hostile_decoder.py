@@ -1,0 +1,39 @@
+"""A decoder that was taken over: probes as it should, then does what the movie's name says."""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+import time
+from pathlib import Path
+
+from sidecar.readers.calls import FrameLayout, OneFrame, ProbeMedia
+from sidecar.readers.child import main
+
+
+def decode(call: OneFrame, _content: bytes) -> tuple[FrameLayout, bytes]:
+    """Do what the movie's name says."""
+    layout = FrameLayout("420", 8)
+    right = layout.size_bytes(call.width_px, call.height_px)
+    match Path(call.path).stem:
+        case "short":
+            return layout, bytes(right - 2)
+        case "long":
+            return layout, bytes(1 << 30)
+        case "none":
+            return FrameLayout("none", 8), b""
+        case "strange":
+            return FrameLayout("444", 8), bytes(right)
+        case "shallow":
+            return FrameLayout("420", 99), bytes(right)
+        case "crash":
+            ctypes.string_at(0)
+        case "sleep":
+            time.sleep(600)
+    sys.exit("no such deed")
+
+
+CALLS = {ProbeMedia: "sidecar.readers.media:probe", OneFrame: "__main__:decode"}
+
+if __name__ == "__main__":
+    main("__main__:CALLS")
