@@ -46,9 +46,10 @@ _COMMANDS: Final = {
 _READING: Final = {
     "export": ("ReadTimeline", "ProbeMedia"),
     "plan": ("ReadTimeline", "ProbeMedia"),
+    "process": ("ReadTimeline", "ProbeMedia"),
     "verify": ("VerifyCredentials",),
 }
-"""Commands that do nothing before they have read a file, and the calls their reader prepares for."""
+"""Commands that do little before they have read a file, and the calls their reader prepares for."""
 
 ERROR_SCHEMA: Final = "ltxbridge.Error.1"
 """What `--json` prints where a command ends without a document of its own."""

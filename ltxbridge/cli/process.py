@@ -39,6 +39,7 @@ from sidecar.launch import sidecar_for
 from sidecar.pipelines.registry import engine_limits
 from sidecar.pki.remotes import remote_endpoint
 from sidecar.readers.box import ReaderBox
+from sidecar.readers.process import ReaderProcess
 from sidecar.settings import Settings
 
 SCHEMA = "ltxbridge.Delivery.1"
@@ -53,7 +54,10 @@ _WORTH_A_NOTICE_S = 10.0
 @take_options
 @server_option
 @as_json
+@click.pass_obj
 def process(
+    reader: ReaderProcess,
+    /,
     timelines: tuple[Path, ...],
     media_roots: tuple[Path, ...],
     path_maps: tuple[str, ...],
@@ -75,7 +79,12 @@ def process(
     try:
         # Keeps what was delivered before the sidecar was lost.
         results += process_all(
-            timelines, settings, TakeChoices(**choices), quiet=as_json, server=server
+            timelines,
+            settings,
+            TakeChoices(**choices),
+            quiet=as_json,
+            server=server,
+            reader=reader,
         )
     except (UnavailableError, NotAuthenticatedError) as error:
         lost = error
@@ -124,6 +133,7 @@ def process_all(
     quiet: bool,
     filesystem: FileSystem | None = None,
     server: str | None = None,
+    reader: ReaderProcess | None = None,
 ) -> Iterator[tuple[Path, Delivery | BridgeError]]:
     """Process timelines one after another; one that cannot be read stops no other.
 
@@ -134,6 +144,7 @@ def process_all(
         quiet: Print nothing.
         filesystem: The facade all writing goes through.
         server: Name of a sidecar on another machine, which is sent the media; None for this machine's.
+        reader: One that was started already.
 
     Yields:
         Each timeline with its delivery, or with why there is none.
@@ -157,7 +168,7 @@ def process_all(
             shop = Workshop(engine_limits(), settings.engine, STATEMENT)
         else:
             shop = Workshop.of_machine(server, client.list_engines(), settings.engine)
-        box = stack.enter_context(ReaderBox())
+        box = stack.enter_context(ReaderBox(first=reader))
         for path in timelines:
             try:
                 with JobDisplay(quiet=quiet) as display, ExitStack() as carrying:

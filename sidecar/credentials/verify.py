@@ -19,7 +19,9 @@ _VALID = frozenset({"Valid", "Trusted"})
 _EXPIRED = frozenset({"signingCredential.expired", "claimSignature.outsideValidity"})
 
 
-def verify_file(path: Path, *, identity_folder: Path | None = None) -> CredentialReport:
+def verify_file(
+    path: Path, *, identity_folder: Path | None = None, opened: Path | None = None
+) -> CredentialReport:
     """Check that a file is what was signed, and read what its credentials say.
 
     Credentials inside the file come first; only without them does a `.c2pa` file beside it count. Nothing is
@@ -29,6 +31,8 @@ def verify_file(path: Path, *, identity_folder: Path | None = None) -> Credentia
         path: A MOV or MP4 file.
         identity_folder: Where this installation's identity lives, to recognise its own signature; None, or a
             folder without one, recognises nobody.
+        opened: A name under which the very file is opened that somebody holds open; None opens the path. What
+            lies beside the file is found by its path.
 
     Returns:
         The report of an intact file, whoever signed it.
@@ -39,7 +43,8 @@ def verify_file(path: Path, *, identity_folder: Path | None = None) -> Credentia
         UnsupportedError: Neither MOV nor MP4.
         NotAllowedError: It cannot be read.
     """
-    container = inspect_container(path)
+    content = opened or path
+    container = inspect_container(content)
     if container is None:
         raise UnsupportedError(
             f"{path} is neither a MOV nor an MP4 file, and only those are verified. Verify the take itself, "
@@ -53,7 +58,7 @@ def verify_file(path: Path, *, identity_folder: Path | None = None) -> Credentia
             raise not_found(path)
         raise _invalid(path, "it was cut off or something was put at its end", codes=())
     store = read_store(
-        path,
+        content,
         media_type=container.media_type,
         manifest=beside[1] if beside else None,
         anchor_pem=read_anchor(identity_folder) if identity_folder else None,

@@ -7,9 +7,12 @@ from pathlib import Path
 from sidecar.credentials.statement import CredentialReport
 from sidecar.credentials.verify import verify_file
 from sidecar.readers.calls import VerifyCredentials
+from sidecar.readers.files import held_open
 
 
 def verify(call: VerifyCredentials, _content: bytes) -> tuple[CredentialReport, bytes]:
     """Check a file's credentials."""
     folder = None if call.identity_folder is None else Path(call.identity_folder)
-    return verify_file(Path(call.path), identity_folder=folder), b""
+    path = Path(call.path)
+    with held_open(path) as opened:
+        return verify_file(path, identity_folder=folder, opened=opened), b""

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from sidecar.readers.calls import FrameLayout, OneFrame, ProbeMedia
+from sidecar.readers.calls import FileDigest, FrameLayout, OneFrame, ProbeMedia
 from sidecar.readers.child import main
 
 
@@ -33,7 +33,11 @@ def decode(call: OneFrame, _content: bytes) -> tuple[FrameLayout, bytes]:
     sys.exit("no such deed")
 
 
-CALLS = {ProbeMedia: "sidecar.readers.media:probe", OneFrame: "__main__:decode"}
+CALLS = {
+    ProbeMedia: "sidecar.readers.media:probe",
+    FileDigest: "sidecar.readers.media:digest",
+    OneFrame: "__main__:decode",
+}
 
 if __name__ == "__main__":
     main("__main__:CALLS")

@@ -100,6 +100,23 @@ def test_take_that_was_changed_after_it_was_made_is_not_served(client, media):
     assert caught.value.reason is Reason.MEDIA_CHANGED
 
 
+def test_take_that_was_replaced_by_one_of_its_size_is_not_served(client, media):
+    """Nor is one behind a link: what is not ours is not even parsed."""
+    job = list(client.watch_job(client.create_job(_retake(media)).job_id))[-1]
+    take = Path(job.take.path)
+    own = take.read_bytes()
+    take.write_bytes(own[:-1] + bytes([own[-1] ^ 1]))
+    with pytest.raises(InvalidInputError) as caught:
+        next(client.fetch_frames(job.job_id))
+    assert caught.value.reason is Reason.MEDIA_CHANGED
+    take.write_bytes(own)
+    assert next(client.fetch_frames(job.job_id))
+    take.rename(take.with_suffix(".aside"))
+    take.symlink_to(take.with_suffix(".aside"))
+    with pytest.raises(InvalidInputError):
+        next(client.fetch_frames(job.job_id))
+
+
 def test_media_outside_the_roots_is_refused_over_the_wire(client, media):
     request = _retake(media)
     span = dataclasses.replace(request.spec.source, path="/etc/passwd")
