@@ -58,6 +58,16 @@ _PASSING = frozenset(
 )
 """What is no fault of the timeline and passes, by itself or when somebody makes room."""
 
+_OF_THE_DOCUMENT = frozenset(
+    {
+        Reason.DIRECTIVE_INVALID,
+        Reason.RANGE_INVALID,
+        Reason.RANGE_PAST_MEDIA,
+        Reason.TARGET_UNSUPPORTED,
+    }
+)
+"""What a mark is refused for that reads the same however often the same timeline is dropped."""
+
 DeskFor = Callable[[Path, Path], Desk]
 """Makes the desk for a timeline: where it was dropped, and the folder of its delivery."""
 
@@ -176,6 +186,10 @@ class Drops:
         digest = content_digest(
             claim.document,
             media=planned.files_read,
+            refusals=[
+                (problem.where, problem.text, problem.error.reason)
+                for problem in planned.plan.problems
+            ],
             options=replace(desk.options, output_directory=""),
             mappings=desk.mappings,
             filesystem=self._filesystem,
@@ -183,7 +197,7 @@ class Drops:
         self._crash_point("planned")
         if (known := self._ledger.find(digest)) is not None:
             if known.claim == claim.folder.name:  # made, and killed before that was written down
-                return Ending("delivered", "All was delivered.", path=known.timeline)
+                return _ending(known)
             return _duplicate(known)
         outcomes = self._made(planned, desk, observer)
         self._crash_point("made")
@@ -199,13 +213,11 @@ class Drops:
         self._crash_point("delivered")
         if delivery.timeline is None:
             return _nothing(delivery)
-        if not delivery.complete:
-            return _incomplete(delivery)
-        self._ledger.record(digest, _entry(claim, delivery))
-        self._crash_point("recorded")
-        takes = delivery.report.count(RequestState.DELIVERED)
-        timeline = delivery.timeline.facts.path
-        return Ending("delivered", f"{takes} of {takes} delivered.", path=timeline)
+        entry = _entry(claim, delivery)
+        if _would_be_the_same(delivery):
+            self._ledger.record(digest, entry)
+            self._crash_point("recorded")
+        return _ending(entry)
 
     def _made(self, planned: Planned, desk: Desk, observer: JobObserver) -> tuple[Outcome, ...]:
         if not planned.plan.takes:
@@ -274,6 +286,8 @@ class Drops:
 
 def _duplicate(known: LedgerEntry) -> Ending:
     message = f"It was delivered before, as {known.timeline}; nothing was made again."
+    if known.unmet:
+        message += f" Marks that cannot be met: {known.unmet}; {known.report} says why."
     note = {
         "schema": "ltxbridge.Duplicate.1",
         "message": message,
@@ -284,11 +298,23 @@ def _duplicate(known: LedgerEntry) -> Ending:
     return Ending("duplicate", message, notes={".duplicate.json": note}, path=known.timeline)
 
 
-def _incomplete(delivery: Delivery) -> Ending:
-    done, asked = delivery.report.count(RequestState.DELIVERED), len(delivery.report.requests)
-    timeline = "" if delivery.timeline is None else delivery.timeline.facts.path
-    message = f"{done} of {asked} delivered; {delivery.html} says what became of the others."
-    return Ending("incomplete", message, path=timeline)
+def _would_be_the_same(delivery: Delivery) -> bool:
+    """Whether the same timeline, dropped again, could only be delivered like this."""
+    return all(
+        request.error is None
+        or (request.state is RequestState.REFUSED and request.error.reason in _OF_THE_DOCUMENT)
+        for request in delivery.report.requests
+    )
+
+
+def _ending(entry: LedgerEntry) -> Ending:
+    asked = entry.met + entry.unmet
+    if entry.unmet:
+        message = (
+            f"{entry.met} of {asked} delivered; {entry.report} says what became of the others."
+        )
+        return Ending("incomplete", message, path=entry.timeline)
+    return Ending("delivered", f"{entry.met} of {asked} delivered.", path=entry.timeline)
 
 
 def _nothing(delivery: Delivery) -> Ending:
@@ -326,6 +352,8 @@ def _entry(claim: Claim, delivery: Delivery) -> LedgerEntry:
         document=claim.title,
         timeline=str(timeline),
         report=str(delivery.html),
+        met=delivery.report.count(RequestState.DELIVERED),
+        unmet=sum(request.take is None for request in delivery.report.requests),
         files=tuple(
             DeliveredFile(str(path), path.stat().st_size) for path in paths if path.is_file()
         ),

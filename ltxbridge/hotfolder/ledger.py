@@ -53,6 +53,8 @@ class LedgerEntry:
         document: Where its timeline was inside `in/`.
         timeline: The delivered document.
         report: Its report page.
+        met: Marks that came back as takes.
+        unmet: Marks that were refused for what the timeline itself says.
         files: Everything that belongs to it: the document, the takes, the report.
     """
 
@@ -60,6 +62,8 @@ class LedgerEntry:
     document: str
     timeline: str
     report: str
+    met: int
+    unmet: int
     files: tuple[DeliveredFile, ...]
 
     @property
@@ -89,6 +93,8 @@ class Ledger:
                 document=str(content["document"]),
                 timeline=str(content["timeline"]),
                 report=str(content["report"]),
+                met=int(content["met"]),
+                unmet=int(content["unmet"]),
                 files=tuple(
                     DeliveredFile(str(file["path"]), int(file["size_bytes"]))
                     for file in content["files"]
@@ -115,6 +121,7 @@ def content_digest(
     document: Path,
     *,
     media: Sequence[Path],
+    refusals: Sequence[tuple[str, str, str]],
     options: PlanOptions,
     mappings: Sequence[PathMapping],
     filesystem: FileSystem,
@@ -124,6 +131,7 @@ def content_digest(
     Args:
         document: A file, or the folder of a bundle, whose every file counts.
         media: The files takes would be made from; told apart by path, size and time of change, not read.
+        refusals: Where, mark and reason of each that is refused; it may be met once its media are others.
         options: How marks are planned.
         mappings: How links are written.
         filesystem: Reads the document.
@@ -135,7 +143,7 @@ def content_digest(
         NotFoundError: A file went away meanwhile.
     """
     parts: list[object] = [[name, digest] for name, digest in _tree(document, filesystem)]
-    parts += [repr(options), repr(tuple(mappings))]
+    parts += [repr(options), repr(tuple(mappings)), [list(refusal) for refusal in refusals]]
     for path in media:
         try:
             status = path.stat()

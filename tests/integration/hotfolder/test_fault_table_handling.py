@@ -62,6 +62,37 @@ def test_case_07_a_delivery_that_lost_a_take_is_made_again(studio) -> None:
     assert hot.timelines() == ["done/cut.fcpxml", "done/cut_2.fcpxml"]
 
 
+def test_case_07_a_mark_refused_for_what_it_says_is_refused_once(studio) -> None:
+    hot = studio.hot()
+    for name, verdict in (("cut.fcpxml", "incomplete"), ("other.fcpxml", "duplicate")):
+        path = hot.drop(studio.edit, name=name)
+        path.write_text(path.read_text().replace("LTX: extend", "LTX: relight"))
+        assert studio.counts(hot) == {verdict: 1}
+        if verdict == "incomplete":
+            before = hot.visible("out")
+    assert hot.visible("out") == before
+    message = json.loads(hot.visible("done")["other.fcpxml.duplicate.json"])["message"]
+    assert "cannot be met: 1" in message
+    assert "cut_report.html" in message
+
+
+def test_case_07_what_media_were_missing_for_is_made_once_they_are_there(studio) -> None:
+    hot = studio.hot()
+    hot.drop(studio.edit)
+    away = next((hot.incoming / "media").glob("B002*"))
+    aside = hot.root / "aside.mov"
+    away.rename(aside)
+    assert studio.counts(hot) == {"incomplete": 1}
+    good = {name: content for name, content in hot.visible("out").items() if "/" in name}
+    assert 0 < len(takes(hot)) < TAKES
+    aside.rename(away)
+    hot.drop(studio.edit, name="other.fcpxml")
+    assert studio.counts(hot) == {"delivered": 1}
+    after = hot.visible("out")
+    assert good.items() <= after.items(), "takes that are good stay as they are"
+    assert len(takes(hot)) == TAKES, "and are not made again"
+
+
 def test_case_07_changed_media_are_no_duplicate(studio) -> None:
     hot = studio.hot()
     hot.drop(studio.edit)
