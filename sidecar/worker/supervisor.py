@@ -336,7 +336,7 @@ class _Process:
         if self._killed_because:
             how = self._killed_because
         elif sys.platform != "win32" and exit_code == -signal.SIGKILL:
-            how = "was killed by the system, most likely because memory ran out"
+            how = "was killed (signal 9), by a person or by the system, which does that when memory runs out"
         elif exit_code < 0:
             how = f"crashed with signal {-exit_code}"
         else:
