@@ -1,6 +1,6 @@
 """The `ltxbridge` command: finds the subcommand, and turns every failure into a sentence and an exit code.
 
-Exit codes: 0 all done, 1 some request failed, 2 bad input or usage, 3 no sidecar.
+Exit codes: 0 all done, 1 some request failed, 2 bad input or usage, 3 no sidecar; `serve` has one of its own.
 """
 
 from __future__ import annotations
