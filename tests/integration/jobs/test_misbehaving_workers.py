@@ -34,7 +34,7 @@ SAID = {
     "closes_the_pipe": "ended by itself",
     "holds_the_interpreter": "no sign of life",
     "stops": "no sign of life",
-    "is_killed": r"was killed \(signal 9\), by a person or by the system",
+    "is_killed": "was killed (signal 9), by a person or by the system",
     "claims_a_strangers_file": "not asked",
     "answers_for_another_job": "not asked",
 }
