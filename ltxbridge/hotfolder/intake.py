@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,7 +18,7 @@ from ltxbridge.hotfolder.layout import HotFolder
 from ltxbridge.hotfolder.names import printable
 from ltxbridge.hotfolder.opening import held_by_another
 from ltxbridge.hotfolder.own_thread import OwnThread
-from ltxbridge.hotfolder.readiness import Readiness, Verdict, Waits, signature_of
+from ltxbridge.hotfolder.readiness import Readiness, Verdict, Wait, Waits, signature_of
 from ltxbridge.hotfolder.sightings import LIMITS, Limits, Listing, look, look_again
 
 _LOG = logging.getLogger(__name__)
@@ -26,6 +27,9 @@ Result = TypeVar("Result")
 _ASKED_FOR_ONE = 4
 """Timelines asked about in one poll, for each it may hand out: a thousand damaged ones must neither make a
 poll long nor hold up the whole ones behind them."""
+_PAUSE_PER_COST = 120
+"""A scan of a tree that rests may take less than one percent of one processor."""
+_LONGEST_PAUSE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,7 @@ class Intake:
         limits: How much of `in/` is looked at.
         listed: Lists `in/`; raises `OSError`.
         held: Why a file cannot be opened now; empty where it can be.
+        processor: Seconds that the asking thread has had the processor.
     """
 
     def __init__(
@@ -122,6 +127,7 @@ class Intake:
         limits: Limits = LIMITS,
         listed: Callable[..., Listing] = look,
         held: Callable[[Path], str] = held_by_another,
+        processor: Callable[[], float] = time.thread_time,
     ) -> None:
         self._hot = hot
         self._clock = clock
@@ -130,6 +136,8 @@ class Intake:
         self._probing_s = probing_s
         self._limits = limits
         self._listed = listed
+        self._processor = processor
+        self._cost_s = 0.0
         self._readiness = Readiness(
             Waits(settle_s, patience_s=patience_s, companions_s=companions_s),
             _Examiner(hot.incoming, probe, held),
@@ -143,6 +151,23 @@ class Intake:
         """How many timelines the last scan saw in `in/`, ready or not."""
         return self._readiness.seen
 
+    @property
+    def waiting(self) -> dict[str, Wait]:
+        """What timelines wait for that have settled and are not ready, by their place inside `in/`."""
+        return self._readiness.waiting
+
+    def pause_s(self, least_s: float) -> float:
+        """How long to leave a folder alone in which nothing happens, in seconds.
+
+        A large tree costs more to look at, so it is looked at less often; but a timeline that waits is asked
+        about when it can be.
+
+        Args:
+            least_s: The pause of a small tree.
+        """
+        rest_s = min(_PAUSE_PER_COST * self._cost_s, _LONGEST_PAUSE_S)
+        return max(least_s, min(rest_s, self._readiness.due_s - self._clock()))
+
     def poll(self) -> tuple[Arrival | Refusal, ...]:
         """Scan once and hand out what is ready, the longest waiting first.
 
@@ -151,9 +176,11 @@ class Intake:
         Raises:
             UnavailableError: The folder does not answer, or is not the one it was (STORAGE_UNAVAILABLE).
         """
-        listing, began, ended = self._answered(self._scan, self._answer_s)
+        listing, began, ended, scan_s = self._answered(self._scan, self._answer_s)
+        before_s = self._processor()
         self._mention(listing)
         self._readiness.observe(listing, began=began, ended=ended)
+        self._cost_s = scan_s + self._processor() - before_s
         verdicts = self._answered(self._judge, self._probing_s)
         return tuple(self._handed_out(verdict) for verdict in verdicts)
 
@@ -177,11 +204,11 @@ class Intake:
 
         return self._answered(look_at_all, self._answer_s)
 
-    def _scan(self) -> tuple[Listing, float, float]:
-        began = self._clock()
+    def _scan(self) -> tuple[Listing, float, float, float]:
+        began, before_s = self._clock(), self._processor()
         self._check_folder()
         listing = self._listed(self._hot.incoming, limits=self._limits)
-        return listing, began, self._clock()
+        return listing, began, self._clock(), self._processor() - before_s
 
     def _check_folder(self) -> None:
         """Tell a hot folder from the empty mount point it leaves behind, and from another disk's."""

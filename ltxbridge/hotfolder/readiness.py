@@ -11,7 +11,7 @@ A timeline goes through these questions, and starts again at the first whenever 
 3. Are the media it needs from beside it there, settled and whole too?
 
 A "no" to 2 or 3 means waiting, because a copy may have stalled. Only what has not changed at all for
-`patience_s` is refused.
+`patience_s` is refused. What is waited for is kept beside the timeline, for people to be told.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import hashlib
 import heapq
 import logging
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol, TypeVar
 
@@ -42,6 +42,8 @@ _VERDICTS = (InvalidInputError, NotFoundError, NotAllowedError, UnsupportedError
 """Errors about what was dropped. Any other is about us or the disk, and no reason to refuse a drop."""
 _FIRST_PAUSE_S = 2.0
 _LONGEST_PAUSE_S = 15.0
+_NAMES_SAID = 3
+_LONGEST_SAID = 400
 
 
 class Examiner(Protocol):
@@ -107,6 +109,19 @@ def signature_of(stamps: tuple[tuple[str, Stamp], ...]) -> str:
     return hashlib.sha256(repr(stamps).encode()).hexdigest()[:32]
 
 
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """What a timeline that has settled still waits for.
+
+    Args:
+        reason: The cause; as long as it is the same, nothing new is to be said.
+        message: One or two sentences that can be printed, of a bounded length.
+    """
+
+    reason: Reason
+    message: str
+
+
 class _Seen(NamedTuple):
     stamp: Stamp
     since: float
@@ -124,14 +139,16 @@ class _Case:
     opened: dict[str, Stamp] = field(
         default_factory=dict
     )  # media that passed, and what they were then
+    wait: Wait | None = None
 
 
 class _NotYet(Exception):  # noqa: N818 - no error, an answer
-    """The answer "wait", with the error it becomes when patience ends."""
+    """The answer "wait", with the error it becomes when patience ends, and what is waited for until then."""
 
-    def __init__(self, error: BridgeError) -> None:
+    def __init__(self, error: BridgeError, what: str) -> None:
         super().__init__(str(error))
         self.error = error
+        self.what = what
 
 
 class Readiness:
@@ -155,6 +172,19 @@ class Readiness:
         """How many timelines there are."""
         return len(self._cases)
 
+    @property
+    def waiting(self) -> dict[str, Wait]:
+        """What each timeline waits for that waits for more than to settle."""
+        return {name: case.wait for name, case in self._cases.items() if case.wait is not None}
+
+    @property
+    def due_s(self) -> float:
+        """When the next question can be asked, on the clock; infinite where there is no timeline."""
+        return min(
+            (max(case.next_s, case.since + self._waits.settle_s) for case in self._cases.values()),
+            default=math.inf,
+        )
+
     def observe(self, listing: Listing, *, began: float, ended: float) -> None:
         """Take in one scan.
 
@@ -174,7 +204,9 @@ class Readiness:
         for relative, sighting in listing.documents.items():
             case = self._cases.get(relative)
             kept = case is not None and case.sighting == sighting
-            cases[relative] = case if case and kept else _Case(sighting, ended)
+            # One that is written in bursts waits for its end all the while: that is said once.
+            wait = case.wait if case else None
+            cases[relative] = case if case and kept else _Case(sighting, ended, wait=wait)
         self._cases = cases
 
     def due(self, most: int) -> list[str]:
@@ -202,16 +234,30 @@ class Readiness:
             self._check_document(relative, case)
             companions, missing = self._companions(relative, case)
             last_change = max([last_change, *(self._files[name].since for name in companions)])
-            if not self._settled(last_change):
-                case.next_s = last_change + self._waits.settle_s
-                return None
             if missing and self._began - last_change < self._waits.companions_s:
                 case.next_s = self._began + self._waits.settle_s
+                case.wait = Wait(
+                    Reason.MEDIA_NOT_FOUND,
+                    f"It waits for media that are neither where it says nor beside it: {_listed(missing)}. "
+                    f"It goes on without them {self._waits.companions_s:g} s after the last change.",
+                )
+                return None
+            if not self._settled(last_change):
+                case.next_s = last_change + self._waits.settle_s
+                changing = [
+                    name for name in companions if not self._settled(self._files[name].since)
+                ]
+                message = f"It waits until {_listed(changing)} has stopped changing."
+                case.wait = Wait(Reason.MEDIA_CHANGED, message)
                 return None
             for companion in companions:
                 self._check_media(companion, case)
         except _NotYet as not_yet:
             if self._began - last_change < self._waits.patience_s:
+                patience = f"It is given up {self._waits.patience_s:g} s after the last change."
+                case.wait = Wait(
+                    not_yet.error.reason, f"It waits {_short(not_yet.what)}. {patience}"
+                )
                 self._pause(case)
                 return None
             error = not_yet.error
@@ -221,8 +267,10 @@ class Readiness:
             if trouble.reason is Reason.STORAGE_UNAVAILABLE:
                 raise
             _LOG.warning("%s waits: %s", printable(relative), trouble)
+            case.wait = Wait(trouble.reason, f"It is tried again: {_short(trouble.message)}")
             self._pause(case)
             return None
+        case.wait = None
         case.next_s = self._began + self._waits.again_s
         stamps = [(relative, case.sighting.stamp)]
         stamps += [(companion, self._files[companion].stamp) for companion in companions]
@@ -231,7 +279,10 @@ class Readiness:
     def _check_document(self, relative: str, case: _Case) -> None:
         if case.sighting.partial:
             partial = printable(case.sighting.partial)
-            raise _NotYet(_refused(relative, f"{partial} in it was never finished; copy it again"))
+            raise _NotYet(
+                _refused(relative, f"{partial} in it was never finished; copy it again"),
+                f"until {partial} in it is finished",
+            )
         self._check_open(relative)  # each time: somebody may have opened it since it was read
         if case.names is not None:
             return
@@ -254,21 +305,23 @@ class Readiness:
                     "open, or allow this user to read it, and drop it again.",
                     reason=Reason.NOT_PERMITTED,
                     metadata={"path": printable(relative)},
-                )
+                ),
+                f"until {_listed([relative])} can be opened: {held}",
             )
 
-    def _companions(self, relative: str, case: _Case) -> tuple[list[str], bool]:
-        """Media beside a timeline, in its folder or below, that it needs; and whether one is missing."""
-        names = {name_key(name) for name in case.names or ()}
+    def _companions(self, relative: str, case: _Case) -> tuple[list[str], list[str]]:
+        """Media beside a timeline, in its folder or below, that it needs; and the names of those missing."""
+        names = {name_key(name): name for name in case.names or ()}
         if not names:
-            return [], False
+            return [], []
         folder = relative.rpartition("/")[0]
         inside = f"{folder}/" if folder else ""
         found: list[str] = []
-        missing = False
-        for name in sorted(names):
-            beside = [path for path in self._files_named(name) if path.startswith(inside)]
-            missing = missing or not beside
+        missing: list[str] = []
+        for key in sorted(names):
+            beside = [path for path in self._files_named(key) if path.startswith(inside)]
+            if not beside:
+                missing.append(names[key])
             found += beside
         return found, missing
 
@@ -297,7 +350,19 @@ def _whole(examine: Callable[[], Answer]) -> Answer:
     except _VERDICTS as error:
         if error.reason is Reason.DOCUMENT_UNSAFE:
             raise
-        raise _NotYet(error) from error
+        raise _NotYet(error, f"to be whole: {printable(error.message).rstrip('.')}") from error
+
+
+def _listed(names: Iterable[str]) -> str:
+    """A few names, as they can be printed."""
+    names = list(names)
+    said = ", ".join(_short(printable(name)) for name in names[:_NAMES_SAID])
+    more = len(names) - _NAMES_SAID
+    return f"{said} and {more} more" if more > 0 else said
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _LONGEST_SAID else f"{text[: _LONGEST_SAID - 1]}…"
 
 
 def _refused(relative: str, flaw: str) -> InvalidInputError:

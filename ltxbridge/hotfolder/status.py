@@ -17,6 +17,7 @@ from sidecar.filesystem import FileSystem
 STATUS_SCHEMA = "ltxbridge.WatchStatus.1"
 EVENT_SCHEMA = "ltxbridge.WatchEvent.1"
 _LARGEST_BYTES = 1 << 20
+_MOST_SAID = 200
 BEAT_S = 5.0
 """How often a watch that runs writes its status at least, in seconds."""
 
@@ -128,13 +129,14 @@ class StatusFile:
         Args:
             state: `watching` or `stopped`.
             working: The timelines at hand.
-            troubles: What waits, and why.
+            troubles: What waits, and why; the first few hundred are written, and how many there are.
             counts: How many ended, by verdict.
         """
         now = self._clock()
         content = {
             "working": working,
-            "waiting": [asdict(trouble) for trouble in troubles],
+            "waiting": [asdict(trouble) for trouble in troubles[:_MOST_SAID]],
+            "waiting_count": len(troubles),
             "ended": dict(counts),
             "state": state,
         }

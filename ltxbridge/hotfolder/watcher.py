@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -23,7 +23,8 @@ from interchange.errors import BridgeError, InternalError, Reason, StoppedError,
 from ltxbridge.hotfolder.claims import Claim, Claims, Ending, failure
 from ltxbridge.hotfolder.intake import Arrival, Refusal
 from ltxbridge.hotfolder.names import document_name, name_key, printable
-from ltxbridge.hotfolder.status import Event, StatusFile, Trouble
+from ltxbridge.hotfolder.readiness import Wait
+from ltxbridge.hotfolder.status import BEAT_S, Event, StatusFile, Trouble
 from ltxbridge.notice import Notice
 
 _LOG = logging.getLogger(__name__)
@@ -40,6 +41,13 @@ class Taking(Protocol):
     def seen(self) -> int:
         """How many timelines the last scan saw."""
 
+    @property
+    def waiting(self) -> Mapping[str, Wait]:
+        """What those wait for that are not ready."""
+
+    def pause_s(self, least_s: float) -> float:
+        """How long not to scan where nothing happens."""
+
     def poll(self) -> tuple[Arrival | Refusal, ...]:
         """What is ready."""
 
@@ -50,8 +58,8 @@ class Taking(Protocol):
 class Waking(Protocol):
     """What the watcher waits on; `ltxbridge.hotfolder.wake.Wake`."""
 
-    def wait(self, timeout_s: float) -> object:
-        """Wait until something may have happened."""
+    def wait(self, timeout_s: float) -> bool:
+        """Wait until something may have happened; whether it has."""
 
     def set(self) -> None:
         """End the wait."""
@@ -63,7 +71,7 @@ class Rhythm:
 
     Args:
         workers: Timelines handled at the same time.
-        poll_s: Seconds between two scans.
+        poll_s: Seconds between two scans at least; more where nothing happens in a large tree.
         retry_s: Seconds until what waits is tried again; doubled each time, up to a minute.
         once_after_s: End when there was nothing to do and nothing to wait for during so many seconds; None
             watches for ever.
@@ -126,9 +134,11 @@ class Watcher:
         self._due: list[tuple[float, int, Claim]] = []
         self._number = count()
         self._troubles: dict[str, Trouble] = {}
+        self._waiting: Mapping[str, Wait] = {}
         self._found: dict[str, Arrival | Refusal] = {}
         self.given_up: list[BridgeError] = []
         self._next_poll_s = 0.0
+        self._rested_s = 0.0
         self._idle_since_s = 0.0
         self._threads: list[threading.Thread] = []
 
@@ -156,7 +166,8 @@ class Watcher:
                 self._try_again()
                 self._take_in()
                 self._write_status("watching")
-                self._wake.wait(self._pause_s())
+                if self._wake.wait(self._pause_s()):
+                    self._next_poll_s = min(self._next_poll_s, self._rested_s)
         except KeyboardInterrupt:
             self._announce(Event("stopped", "What was claimed goes on with the next start."))
         self._write_status("stopped")
@@ -207,8 +218,8 @@ class Watcher:
         return idle_s > (self._rhythm.once_patience_s if self._intake.seen else after_s)
 
     def _pause_s(self) -> float:
-        """Until the next poll, or until something that waits is due."""
-        next_s = self._next_poll_s
+        """Until the next poll, or until something that waits or the status is due."""
+        next_s = min(self._next_poll_s, self._clock() + BEAT_S)
         if self._due:
             next_s = min(next_s, self._due[0][0])
         return max(0.0, next_s - self._clock())
@@ -251,21 +262,27 @@ class Watcher:
         while self._due and self._due[0][0] <= self._clock():
             self._todo.put(heapq.heappop(self._due)[2])
 
+    def _poll(self) -> None:
+        self._next_poll_s = self._rested_s = self._clock() + self._rhythm.poll_s
+        try:
+            found = self._intake.poll()
+        except UnavailableError as error:
+            self._trouble("", error)
+            if self._rhythm.once_after_s is not None:
+                raise
+            return
+        if self._troubles.pop("", None) is not None:
+            self._announce(Event("back", "The folder answers again."))
+        self._say_waiting()
+        if self._rhythm.once_after_s is None:
+            self._next_poll_s = self._clock() + self._intake.pause_s(self._rhythm.poll_s)
+        # What is not remembered is handed out again.
+        if len(self._found) < self._most_open:
+            self._found |= {str(item.relative): item for item in found}
+
     def _take_in(self) -> None:
         if self._clock() >= self._next_poll_s:
-            self._next_poll_s = self._clock() + self._rhythm.poll_s
-            try:
-                found = self._intake.poll()
-            except UnavailableError as error:
-                self._trouble("", error)
-                if self._rhythm.once_after_s is not None:
-                    raise
-                return
-            if self._troubles.pop("", None) is not None:
-                self._announce(Event("back", "The folder answers again."))
-            # What is not remembered is handed out again.
-            if len(self._found) < self._most_open:
-                self._found |= {str(item.relative): item for item in found}
+            self._poll()
         for name in tuple(self._found):
             if len(self._open) >= self._most_open:
                 return
@@ -302,11 +319,26 @@ class Watcher:
         kind = "waiting" if document else "away"
         self._announce(Event(kind, error.message, document, reason=error.reason.value))
 
+    def _say_waiting(self) -> None:
+        """Say what a timeline in `in/` waits for, once for as long as the cause stays the same."""
+        before, self._waiting = self._waiting, self._intake.waiting
+        for name, wait in self._waiting.items():
+            if name not in before or before[name].reason is not wait.reason:
+                self._announce(
+                    Event("waiting", wait.message, printable(name), reason=wait.reason.value)
+                )
+
     def _write_status(self, state: str) -> None:
         self._status.write(
             state,
             working=tuple(sorted(claim.title for claim in self._open.values())),
-            troubles=tuple(self._troubles.values()),
+            troubles=(
+                *self._troubles.values(),
+                *(
+                    Trouble(printable(name), wait.reason.value, wait.message)
+                    for name, wait in self._waiting.items()
+                ),
+            ),
             counts=self._counts,
         )
 

@@ -549,3 +549,22 @@ def test_case_21_a_drop_wakes_and_a_scan_does_not(dropping: Dropping) -> None:
         assert not wake.wait(0.5)
         dropping.put("cut.fcpxml", timeline())
         assert wake.wait(20)
+
+
+def test_a_tree_that_costs_much_is_scanned_less_often_but_for_a_drop(tmp_path: Path) -> None:
+    spent_s = iter(range(1000))
+    dropping = Dropping(tmp_path, processor=lambda: next(spent_s) / 10)
+    dropping.put("A001.mov", b"x")
+    dropping.pass_time(10)
+    # Two spells of a tenth of a second each: under a percent of the time.
+    assert dropping.intake.pause_s(2) == pytest.approx(24)
+    dropping.put("cut.fcpxml", timeline("B002.mov"))
+    dropping.pass_time(0)
+    assert dropping.intake.pause_s(2) == pytest.approx(3), "when it will have settled"
+    dropping.pass_time(20)
+    assert dropping.intake.pause_s(2) <= 3, "and while its media are awaited"
+
+
+def test_a_tree_that_costs_nothing_is_scanned_as_often_as_ever(dropping: Dropping) -> None:
+    dropping.pass_time(1)
+    assert dropping.intake.pause_s(2) == 2

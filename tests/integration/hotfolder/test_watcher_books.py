@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -13,7 +14,8 @@ from interchange.errors import ConflictError, ExhaustedError, Reason, Unavailabl
 from ltxbridge.hotfolder.claims import Claim, Claims, Ending
 from ltxbridge.hotfolder.intake import Arrival
 from ltxbridge.hotfolder.layout import HotFolder
-from ltxbridge.hotfolder.status import Event, StatusFile
+from ltxbridge.hotfolder.readiness import Wait
+from ltxbridge.hotfolder.status import BEAT_S, Event, StatusFile
 from ltxbridge.hotfolder.watcher import Rhythm, Watcher
 from sidecar.filesystem import FileSystem
 
@@ -37,6 +39,13 @@ class Shelf:
     def seen(self) -> int:
         return len(self.names) + len(self.last)
 
+    @property
+    def waiting(self) -> dict[str, Wait]:
+        return {}
+
+    def pause_s(self, least_s: float) -> float:
+        return least_s
+
     def poll(self):
         if self.errors:
             raise self.errors.pop()
@@ -52,9 +61,10 @@ class Bell:
     def __init__(self) -> None:
         self._rung = threading.Event()
 
-    def wait(self, timeout_s: float) -> None:
-        self._rung.wait(min(timeout_s, 0.02))
+    def wait(self, timeout_s: float) -> bool:
+        rung = self._rung.wait(min(timeout_s, 0.02))
         self._rung.clear()
+        return rung
 
     def set(self) -> None:
         self._rung.set()
@@ -150,3 +160,102 @@ def test_case_20_a_watch_on_another_machine_is_noticed_by_its_beat(hot: HotFolde
     theirs.refuse_another(wait=lambda _: None, host="this")  # it died without a word
     write(next(beats))
     theirs.refuse_another(wait=lambda _: pytest.fail("waited"), host="other")
+
+
+class Sleeper:
+    """A wake whose time is the test's: every wait passes, and some are ended by an event."""
+
+    def __init__(self, events: list[float]) -> None:
+        self.now_s = 0.0
+        self._events = events
+
+    def wait(self, timeout_s: float) -> bool:
+        event = bool(self._events) and self._events[0] <= self.now_s + timeout_s
+        self.now_s = self._events.pop(0) if event else self.now_s + timeout_s
+        return event
+
+    def set(self) -> None: ...
+
+
+class Resting(Shelf):
+    """A large tree in which nothing happens; notes when it is scanned, and ends the watch after a while."""
+
+    def __init__(self, hot: HotFolder, sleeper: Sleeper) -> None:
+        super().__init__(hot)
+        self.sleeper = sleeper
+        self.scans: list[float] = []
+        self.waits: list[dict[str, Wait]] = []
+        self.now: dict[str, Wait] = {}
+
+    @property
+    def waiting(self) -> dict[str, Wait]:
+        return self.now
+
+    def pause_s(self, least_s: float) -> float:
+        assert least_s == 2
+        return 40
+
+    def poll(self):
+        if self.sleeper.now_s > 100:
+            raise KeyboardInterrupt
+        self.scans.append(self.sleeper.now_s)
+        self.now = self.waits.pop(0) if self.waits else {}
+        return ()
+
+
+def resting_watch(
+    hot: HotFolder, changes: list[float], waits: list[dict[str, Wait]]
+) -> tuple[Resting, list[Event], list[dict[str, object]]]:
+    """A watch of a hundred seconds; its scans, what it said, and every status it wrote."""
+    sleeper = Sleeper(changes)
+    shelf = Resting(hot, sleeper)
+    shelf.waits = waits
+    statuses: list[dict[str, object]] = []
+
+    class Noting(NoFsync):
+        def write_atomic(self, path: Path, content: bytes, **_: bool) -> None:
+            assert path.name == "status.json"
+            statuses.append({"at": sleeper.now_s} | json.loads(content))
+
+    events: list[Event] = []
+    watch = watcher(hot, pytest.fail, events, shelf)
+    watch._rhythm = Rhythm(poll_s=2)
+    watch._wake, watch._clock = sleeper, lambda: sleeper.now_s
+    watch._status = StatusFile(hot, filesystem=Noting(), clock=lambda: sleeper.now_s)
+    watch.run()
+    watch.leave()
+    return shelf, events, statuses
+
+
+def test_a_large_tree_at_rest_is_left_alone_until_something_happens(hot: HotFolder) -> None:
+    shelf, _, statuses = resting_watch(hot, [17.0, 17.5, 18.0], [])
+    # By itself every 40 s; at once for an event, and for what follows it no sooner than after 2 s.
+    assert shelf.scans == [0, 17, 19, 59, 99]
+    beats = [status["at"] for status in statuses]
+    gaps = [later - before for before, later in pairwise(beats)]
+    assert max(gaps) <= 2 * BEAT_S, "another machine takes three for a death"
+
+
+def test_what_waits_is_said_once_for_each_cause_and_is_in_the_status_until_it_goes_on(
+    hot: HotFolder,
+) -> None:
+    media = Wait(Reason.MEDIA_NOT_FOUND, "It waits for A001.mov and B002.mov.")
+    fewer = Wait(Reason.MEDIA_NOT_FOUND, "It waits for B002.mov.")
+    lock = Wait(Reason.NOT_PERMITTED, "It waits until it can be opened.")
+    polls = [{"a\n.fcpxml": media}, {"a\n.fcpxml": fewer}, {"a\n.fcpxml": lock}, {}]
+    _, events, statuses = resting_watch(hot, [10.0, 20.0, 30.0], polls)
+    said = [(event.document, event.message) for event in events if event.kind == "waiting"]
+    assert said == [("a\\n.fcpxml", media.message), ("a\\n.fcpxml", lock.message)]
+    shown = {
+        at: [one["message"] for one in status["waiting"]]
+        for status in statuses
+        if (at := status["at"]) in {0, 10, 20, 30}
+    }
+    assert shown == {0: [media.message], 10: [fewer.message], 20: [lock.message], 30: []}
+
+
+def test_a_status_of_many_that_wait_stays_small(hot: HotFolder) -> None:
+    wait = Wait(Reason.MEDIA_NOT_FOUND, "x" * 1000)
+    _, _, statuses = resting_watch(hot, [], [{f"{number}.fcpxml": wait for number in range(9999)}])
+    assert statuses[0]["waiting_count"] == 9999
+    assert len(json.dumps(statuses[0])) < 1 << 20

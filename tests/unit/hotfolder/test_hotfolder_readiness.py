@@ -205,3 +205,63 @@ def test_a_timeline_that_somebody_opens_while_it_waits_for_its_media_is_not_hand
     assert not any(_polled(readiness, tree, now_s) for now_s in range(20, 60))
     tree.held_now.clear()
     assert any(_polled(readiness, tree, now_s) for now_s in range(60, 80))
+
+
+def test_missing_media_are_named_and_no_longer_once_they_are_there() -> None:
+    class Needing(Tree):
+        def document(self, _: str) -> frozenset[str]:
+            return frozenset({"M.mov", "\x1b[2J.mov", "n" * 5000, "o.mov", "p.mov"})
+
+    tree = Needing({"a.fcpxml": File(1, 0, whole=True)})
+    readiness = Readiness(Waits(SETTLE_S, companions_s=COMPANIONS_S), tree)
+    _polled(readiness, tree, 0)
+    assert readiness.waiting == {}, "a drop that settles is not worth a word"
+    assert readiness.due_s == SETTLE_S
+    assert not _polled(readiness, tree, SETTLE_S)
+    wait = readiness.waiting["a.fcpxml"]
+    assert wait.reason is Reason.MEDIA_NOT_FOUND
+    assert "beside it: \\x1b[2J.mov, M.mov, nnn" in wait.message
+    assert "and 2 more" in wait.message
+    assert wait.message.isprintable()
+    assert len(wait.message) < 1000
+    assert _polled(readiness, tree, COMPANIONS_S)
+    assert readiness.waiting == {}
+
+
+def test_media_that_grow_and_a_lock_are_named() -> None:
+    tree = Tree({"a.fcpxml": File(1, 0, whole=True), "m.mov": File(2, 0, whole=True)})
+    readiness = Readiness(Waits(SETTLE_S), tree)
+    _polled(readiness, tree, 0)
+    tree.files["m.mov"] = File(3, 2, whole=True)
+    assert not _polled(readiness, tree, 3)
+    wait = readiness.waiting["a.fcpxml"]
+    assert (wait.reason, wait.message) == (
+        Reason.MEDIA_CHANGED,
+        "It waits until m.mov has stopped changing.",
+    )
+    tree.held_now.add("m.mov")
+    assert not _polled(readiness, tree, 7)
+    wait = readiness.waiting["a.fcpxml"]
+    assert wait.reason is Reason.NOT_PERMITTED
+    assert wait.message.startswith(
+        "It waits until m.mov can be opened: locked. It is given up 600 s"
+    )
+    tree.held_now.clear()
+    assert _polled(readiness, tree, 30)
+    assert readiness.waiting == {}
+
+
+def test_one_that_is_written_in_bursts_waits_for_its_end_all_the_while() -> None:
+    tree = Tree({"a.fcpxml": File(1, 0, whole=False), "m.mov": File(1, 0, whole=True)})
+    readiness = Readiness(Waits(SETTLE_S), tree)
+    said = set()
+    for now_s in range(40):
+        if now_s % 5 == 0:
+            tree.files["a.fcpxml"] = File(now_s, now_s, whole=now_s == 35)
+        verdicts = _polled(readiness, tree, now_s)
+        said.add(readiness.waiting.get("a.fcpxml"))
+        if 3 <= now_s < 38:
+            assert readiness.waiting["a.fcpxml"].reason is Reason.DOCUMENT_MALFORMED
+            assert "to be whole: a.fcpxml is cut short." in readiness.waiting["a.fcpxml"].message
+        assert bool(verdicts) == (now_s == 38)
+    assert len(said) == 2, "and nothing before and after"
