@@ -65,7 +65,9 @@ class Hot:
         for folder in ("out", "done", "failed"):
             for name, content in self.visible(folder).items():
                 match Path(name).suffix:
-                    case ".fcpxml" if content or folder != "failed":  # which may be one dropped empty
+                    case ".fcpxml" if (
+                        content or folder != "failed"
+                    ):  # which may be one dropped empty
                         ET.fromstring(content)  # noqa: S314 - ours
                     case ".json":
                         json.loads(content)
