@@ -28,7 +28,7 @@ def _spellings():
     yield "json.otio", json.dumps({"target_url": f"/x/{name}"}).encode()
     yield "list.edl", f"* FROM CLIP NAME: {name.upper()}\n".encode()
     yield "avid.aaf", b"\x07" + f"/x/{name}".encode("utf-16-le") + b"\x00\x00"
-    yield "premiere.prproj", gzip.compress(f"<a>{name.replace('&', '&amp;')}</a>".encode())
+    yield "premiere.prproj", gzip.compress(f"<a>{name.replace('&', '&amp;')}</a>".encode(), mtime=0)
 
 
 @pytest.mark.parametrize(("name", "content"), list(_spellings()))
