@@ -31,8 +31,8 @@ from interchange.errors import (
     UnsupportedError,
 )
 from sidecar.credentials.identity import SigningIdentity, load_or_create_identity
-from sidecar.credentials.statement import CredentialReport, CredentialState
 from sidecar.credentials.sign import _translated, sign_take
+from sidecar.credentials.statement import CredentialReport, CredentialState
 from sidecar.credentials.verify import verify_file
 from sidecar.filesystem import FileSystem
 
