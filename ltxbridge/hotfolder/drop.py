@@ -28,7 +28,13 @@ from interchange.errors import (
 from ltxbridge.client import BridgeClient
 from ltxbridge.hotfolder.claims import Claim, Claims, CrashPoint, Ending, failure, no_crash
 from ltxbridge.hotfolder.layout import HotFolder
-from ltxbridge.hotfolder.ledger import DeliveredFile, Ledger, LedgerEntry, content_digest
+from ltxbridge.hotfolder.ledger import (
+    DeliveredFile,
+    Ledger,
+    LedgerEntry,
+    content_digest,
+    document_digest,
+)
 from ltxbridge.hotfolder.moving import move_new
 from ltxbridge.hotfolder.names import numbered
 from ltxbridge.hotfolder.sightings import look_again
@@ -48,6 +54,7 @@ _LOG = logging.getLogger(__name__)
 
 _PASSING = frozenset(
     {
+        Reason.ALREADY_RUNNING,
         Reason.DISK_FULL,
         Reason.QUEUE_FULL,
         Reason.QUOTA_FULL,
@@ -199,6 +206,10 @@ class Drops:
             if known.claim == claim.folder.name:  # made, and killed before that was written down
                 return _ending(known)
             return _duplicate(known)
+        # Its marks are still in it, for the conform; made again, every take would come twice.
+        ours = document_digest(claim.document, filesystem=self._filesystem)
+        if (known := self._ledger.find(ours)) is not None:
+            return _own_delivery(known)
         outcomes = self._made(planned, desk, observer)
         self._crash_point("made")
         self._refuse_links(folder)
@@ -214,6 +225,8 @@ class Drops:
         if delivery.timeline is None:
             return _nothing(delivery)
         entry = _entry(claim, delivery)
+        delivered = document_digest(Path(entry.timeline), filesystem=self._filesystem)
+        self._ledger.record(delivered, entry)
         if _would_be_the_same(delivery):
             self._ledger.record(digest, entry)
             self._crash_point("recorded")
@@ -288,6 +301,18 @@ def _duplicate(known: LedgerEntry) -> Ending:
     message = f"It was delivered before, as {known.timeline}; nothing was made again."
     if known.unmet:
         message += f" Marks that cannot be met: {known.unmet}; {known.report} says why."
+    return _nothing_again(known, message)
+
+
+def _own_delivery(known: LedgerEntry) -> Ending:
+    return _nothing_again(
+        known,
+        f"This is {known.timeline}, which was delivered for {known.document}; nothing was made from it. To have "
+        "takes made again, change a mark in the timeline and drop its new export.",
+    )
+
+
+def _nothing_again(known: LedgerEntry, message: str) -> Ending:
     note = {
         "schema": "ltxbridge.Duplicate.1",
         "message": message,
@@ -295,7 +320,9 @@ def _duplicate(known: LedgerEntry) -> Ending:
         "timeline": known.timeline,
         "report": known.report,
     }
-    return Ending("duplicate", message, notes={".duplicate.json": note}, path=known.timeline)
+    # What was incomplete the first time is no less so now, for whoever reads the notice or the exit code.
+    verdict = "incomplete" if known.unmet else "duplicate"
+    return Ending(verdict, message, notes={".duplicate.json": note}, path=known.timeline)
 
 
 def _would_be_the_same(delivery: Delivery) -> bool:

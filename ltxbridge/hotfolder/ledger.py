@@ -157,6 +157,22 @@ def content_digest(
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
+def document_digest(document: Path, *, filesystem: FileSystem) -> str:
+    """Digest of a document's bytes alone, by which a delivery of ours is known when it is dropped.
+
+    Args:
+        document: A file, or the folder of a bundle.
+        filesystem: Reads it.
+
+    Returns:
+        64 lower-case hexadecimal digits.
+
+    Raises:
+        BridgeError: It cannot be read.
+    """
+    return hashlib.sha256(json.dumps(list(_tree(document, filesystem))).encode()).hexdigest()
+
+
 def _tree(document: Path, filesystem: FileSystem) -> Iterator[tuple[str, str]]:
     if not document.is_dir():
         yield document.suffix.lower(), filesystem.sha256(document)

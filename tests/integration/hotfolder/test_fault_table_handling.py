@@ -50,6 +50,19 @@ def test_case_07_the_same_content_again_makes_nothing_and_says_where_it_is(studi
     assert hot.timelines() == ["done/cut.fcpxml", "done/other.fcpxml"]
 
 
+def test_case_07_a_delivery_of_ours_that_is_dropped_makes_nothing_and_is_named(studio) -> None:
+    hot = studio.hot()
+    hot.drop(studio.edit)
+    assert studio.counts(hot) == {"delivered": 1}
+    before = hot.visible("out")
+    shutil.copy(hot.root / "out" / "cut_LTX.fcpxml", hot.incoming / "cut_LTX.fcpxml")
+    assert studio.counts(hot) == {"duplicate": 1}
+    assert hot.visible("out") == before
+    note = json.loads(hot.visible("done")["cut_LTX.fcpxml.duplicate.json"])
+    assert note["duplicate_of"] == "cut.fcpxml"
+    assert "nothing was made from it" in note["message"]
+
+
 def test_case_07_a_delivery_that_lost_a_take_is_made_again(studio) -> None:
     hot = studio.hot()
     hot.drop(studio.edit)
@@ -64,11 +77,11 @@ def test_case_07_a_delivery_that_lost_a_take_is_made_again(studio) -> None:
 
 def test_case_07_a_mark_refused_for_what_it_says_is_refused_once(studio) -> None:
     hot = studio.hot()
-    for name, verdict in (("cut.fcpxml", "incomplete"), ("other.fcpxml", "duplicate")):
+    for name in ("cut.fcpxml", "other.fcpxml"):
         path = hot.drop(studio.edit, name=name)
         path.write_text(path.read_text().replace("LTX: extend", "LTX: relight"))
-        assert studio.counts(hot) == {verdict: 1}
-        if verdict == "incomplete":
+        assert studio.counts(hot) == {"incomplete": 1}
+        if name == "cut.fcpxml":
             before = hot.visible("out")
     assert hot.visible("out") == before
     message = json.loads(hot.visible("done")["other.fcpxml.duplicate.json"])["message"]
