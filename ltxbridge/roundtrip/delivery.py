@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
-from interchange.errors import NotFoundError
+from interchange.errors import ConflictError, NotFoundError
 from interchange.formats.base import Patch
 from interchange.model.take import Placement, Take
 from ltxbridge.report import DocumentFacts
+from ltxbridge.roundtrip.alone import alone_in
 from ltxbridge.roundtrip.making import Outcome
 from ltxbridge.roundtrip.timeline import Timeline, apply_and_verify, placement
 from sidecar.filesystem import FileSystem
 from sidecar.media.paths import PathMapping
 from sidecar.readers.box import ReaderBox
+
+_LOCK = ".ltxbridge-delivering.lock"
+_PATIENCE_S = 60.0
+_POLL_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,7 @@ def deliver_timeline(
         InvalidInputError: `DELIVERY_UNFAITHFUL`; nothing was written.
         NotAllowedError: The folder cannot be written.
         ExhaustedError: The disk is full.
+        ConflictError: Another run delivers into the folder, and does not end.
     """
     placements = [
         _placement_of(outcome, outcome.job.take, mappings=mappings)
@@ -61,15 +68,27 @@ def deliver_timeline(
         return None
     patch = apply_and_verify(timeline, placements, box=box)
     filesystem.make_folder(folder)
-    destination = _destination(timeline, patch.data, folder)
-    if not destination.exists():
-        _save(timeline, destination, patch.data, filesystem=filesystem)
+    with alone_in(folder, lock_name=_LOCK, filesystem=filesystem, wait=_patience()):
+        destination = _destination(timeline, patch.data, folder)
+        if not destination.exists():
+            _save(timeline, destination, patch.data, filesystem=filesystem)
     facts = DocumentFacts(
         path=str(destination),
         sha256=hashlib.sha256(patch.data).hexdigest(),
         size_bytes=len(patch.data),
     )
     return DeliveredTimeline(facts, patch)
+
+
+def _patience() -> Callable[[ConflictError], None]:
+    give_up = time.monotonic() + _PATIENCE_S
+
+    def wait(error: ConflictError) -> None:
+        if time.monotonic() > give_up:
+            raise error
+        time.sleep(_POLL_S)
+
+    return wait
 
 
 def _save(

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,15 +11,14 @@ from interchange.errors import (
     ConflictError,
     InternalError,
     InvalidInputError,
-    NotAllowedError,
     Reason,
     UnavailableError,
 )
 from interchange.model.job import Job
 from interchange.model.take import Take
 from ltxbridge.client.transfers import Carried, Patience, TransferClient
+from ltxbridge.roundtrip.alone import alone_in
 from sidecar.filesystem import FileSystem
-from sidecar.jobs.lock import FolderLock
 from sidecar.jobs.work import MANIFEST_SUFFIX, MEDIA_SUFFIX, highest_version_in, take_name
 
 _PATIENCE_S = 60.0
@@ -89,37 +87,17 @@ def find_take(job: Job, folder: Path, *, filesystem: FileSystem) -> Take | None:
     return None
 
 
-@contextmanager
-def _alone_in(folder: Path, *, filesystem: FileSystem, patience_s: float) -> Iterator[None]:
-    """Wait until no other run fetches into a folder: two would write the same parts and want the same names.
-
-    Raises:
-        ConflictError: Another one does, and gets nowhere.
-    """
+def _alone_in(
+    folder: Path, *, filesystem: FileSystem, patience_s: float
+) -> AbstractContextManager[None]:
+    """Two runs would write the same parts; wait as long as the other one gets on."""
     patience = Patience(patience_s)
-    lock: FolderLock | None = None
-    while lock is None:
-        try:
-            lock = FolderLock(folder, name=_LOCK, holder="run")
-        except ConflictError as error:
-            patience.saw(_fetched_bytes(folder))
-            patience.wait(error)
-        except (
-            NotAllowedError
-        ):  # a volume without locks; a folder that is not ours says so at the first write
-            break
-        else:
-            if not lock.stands:  # its last holder removed it just now
-                lock.release()
-                lock = None
-    try:
-        yield
-    finally:
-        if lock is not None:
-            # Removed while held, so that nobody can hold what has no name; Windows refuses, and it stays.
-            with suppress(BridgeError):
-                filesystem.unlink(lock.path, missing_ok=True)
-            lock.release()
+
+    def wait(error: ConflictError) -> None:
+        patience.saw(_fetched_bytes(folder))
+        patience.wait(error)
+
+    return alone_in(folder, lock_name=_LOCK, filesystem=filesystem, wait=wait)
 
 
 def _fetched_bytes(folder: Path) -> int:

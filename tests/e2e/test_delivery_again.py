@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,22 @@ def test_a_take_that_was_damaged_is_made_again_beside_it(edit: Edit, short_dir: 
     assert second[1:] == first[1:]
     assert second[0] != first[0]
     assert damaged.read_bytes() == content, "what somebody changed is theirs"
+
+
+@pytest.mark.usefixtures("running_sidecar")
+def test_four_terminals_at_once_get_one_delivery(edit: Edit, short_dir: Path) -> None:
+    with ThreadPoolExecutor(4) as terminals:
+        runs = [terminals.submit(process, edit, short_dir) for _ in range(4)]
+        deliveries = [run.result() for run in runs]
+    assert all(delivery == deliveries[0] for delivery in deliveries)
+    assert len(deliveries[0]["delivered"]) == 6
+    left = sorted(path.name for path in (edit.path.parent / "out").iterdir())
+    assert left == [
+        f"{edit.path.stem}_LTX.fcpxml",
+        f"{edit.path.stem}_report.html",
+        f"{edit.path.stem}_report.json",
+        "takes",
+    ]
 
 
 def test_paths_are_mapped_once_where_a_mapping_leads_into_itself(
