@@ -147,12 +147,12 @@ def test_download_goes_on_where_the_line_broke_and_takes_no_name(short_dir):
 
 
 def write_noise(path):
-    """A movie that no codec makes small: 12 frames, so that its take has many chunks."""
+    """A movie that no codec makes small: 6 frames, so that its take has many chunks."""
     noise = np.random.default_rng(1)
     with av.open(str(path), "w") as movie:
-        stream = movie.add_stream("prores_ks", rate=25)
+        stream = movie.add_stream("prores", rate=25)
         stream.width, stream.height, stream.pix_fmt = 1280, 720, "yuv422p10le"
-        for _ in range(12):
+        for _ in range(6):
             picture = noise.integers(0, 256, (720, 1280, 3), np.uint8)
             movie.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24")))
         movie.mux(stream.encode())
@@ -193,14 +193,14 @@ def test_download_goes_on_after_the_sidecar_was_killed_in_its_middle(short_dir):
         example_request().sources[0],
         path=upload.name,
         media_rate=rate,
-        record_range=TimeRange(0, 12, rate),
+        record_range=TimeRange(0, 6, rate),
         size_bytes=upload.size_bytes,
         modified_ns=upload.modified_ns,
     )
     request = replace(
         example_request(),
         spec=RegenerateSpec(source=span),
-        record_range=TimeRange(0, 12, rate),
+        record_range=TimeRange(0, 6, rate),
         frame_rate=rate,
         raster=Raster(1280, 720),
         engine="identity",
