@@ -115,7 +115,7 @@ def test_a_sidecar_of_its_own_that_is_killed_is_started_again(
             time.sleep(0.02)
         os.kill(json.loads(discovery.read_text())["pid"], signal.SIGKILL)
         assert next_event(process, "delivered", "failed", "incomplete")["kind"] == "delivered"
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
         assert process.wait(60) == 0
     assert len(list((hot.root / "out" / "takes").glob("*.mov"))) == 6
     assert not list((hot.root / "out" / "takes").glob(".*.part"))
