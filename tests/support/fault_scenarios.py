@@ -108,7 +108,7 @@ def suffer(
         "hits": filesystem.failed + fault.failed + sum(int(failed) for _, failed in told),
         "worker_calls": Counter(operation for operation, _ in told),
         "calls": dict(filesystem.calls),
-        "statements": fault.statements,
+        "statements": fault.statements[: fault.until_healed],
         "visible": visible(Path(root)),
         "hidden": hidden(Path(root)),
     }

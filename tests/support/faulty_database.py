@@ -42,9 +42,11 @@ class DatabaseFault:
         self.sticky = sticky
         self.statements: list[str] = []
         self.failed = 0
+        self.until_healed = 0
 
     def heal(self) -> None:
         """Let everything succeed from here on."""
+        self.until_healed = self.until_healed or len(self.statements)
         self.number = 0
         self.sticky = False
 
