@@ -124,11 +124,19 @@ class World:
         self.graves.append((self.loop, self.service))  # kept, so that nothing in it wakes up
         for attempt in self.attempts:
             attempt.ended = self.loop.now if attempt.ended is None else attempt.ended
+        self._forget_untold()
 
     def stop(self, grace_s: float) -> None:
         """As SIGTERM."""
         self.run(self.service.drain(grace_s=grace_s))
+        self._forget_untold()
         self.loop.close()
+
+    def _forget_untold(self) -> None:
+        """A failure in the very moment in which a life ends was not written down; the next life knows nothing."""
+        for attempt in self.attempts:
+            if attempt.boot == self.boot and attempt.ended == self.loop.now:
+                attempt.failed = False
 
     def bury(self) -> None:
         """At the end: forget the crashed lives without a word."""

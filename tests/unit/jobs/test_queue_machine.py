@@ -19,10 +19,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 from support.queue_world import DEEDS, ENGINE, POLICY, World
 
-from interchange.errors import NotFoundError, Reason, UnsupportedError
+from interchange.errors import NotFoundError, UnsupportedError
 from interchange.model.caller import LOCAL_CALLER, Caller, Role
 from interchange.model.job import JobState
-from sidecar.jobs.retry import TRIES
 from sidecar.serialise import dump
 
 pytestmark = pytest.mark.skipif(
@@ -83,7 +82,12 @@ class QueueLife(RuleBasedStateMachine):
         target=jobs,
         caller=st.sampled_from(CALLERS),
         priority=st.integers(0, 1),
-        script=st.lists(st.sampled_from(DEEDS), max_size=4),
+        script=st.one_of(
+            st.lists(st.sampled_from(DEEDS), max_size=4),
+            st.sampled_from(
+                [["dies", "hangs"] * 2, ["fails for now"] * 13]
+            ),  # more than the rules allow
+        ),
     )
     def submit(self, caller, priority, script):
         self.shots += 1
@@ -223,8 +227,8 @@ class QueueLife(RuleBasedStateMachine):
         failures = Counter((a.job_id, a.deed) for a in self.world.attempts if a.failed)
         for job_id in self.asked:
             died = sum(failures[job_id, deed] for deed in DEATHS)
-            assert died <= TRIES[Reason.WORKER_DIED]
-            assert failures[job_id, "fails for now"] <= TRIES[Reason.STORAGE_UNAVAILABLE]
+            assert died <= 3  # the promise, written out: the table must not move it
+            assert failures[job_id, "fails for now"] <= 12
 
     @invariant()
     def one_runs_at_a_time_and_the_queue_knows_which(self):
