@@ -30,14 +30,14 @@ def whole(studio) -> tuple[Hot, list[str]]:
     return hot, outcome.value["reached"]
 
 
-def test_every_named_point_is_reached(whole) -> None:
+def test_case_10_every_named_point_is_reached(whole) -> None:
     assert {
         point.removeprefix("point ") for point in whole[1] if point.startswith("point ")
     } == NAMED
 
 
 @pytest.mark.timeout(900)
-def test_killed_at_every_point_it_ends_as_if_nothing_had_happened(studio, whole) -> None:
+def test_case_10_killed_at_every_point_it_ends_as_if_nothing_had_happened(studio, whole) -> None:
     reference, reached = whole
     expected = set(reference.visible("out"))
     survived = 0
@@ -70,7 +70,7 @@ def test_killed_at_every_point_it_ends_as_if_nothing_had_happened(studio, whole)
 
 @pytest.mark.parametrize("how", HOWS)
 @pytest.mark.parametrize("ending", ["duplicate", "incomplete", "failed", "refused"])
-def test_other_endings_survive_every_point_too(studio, ending: str, how: str) -> None:
+def test_case_10_other_endings_survive_every_point_too(studio, ending: str, how: str) -> None:
     def dropped() -> Hot:
         hot = studio.hot()
         match ending:
