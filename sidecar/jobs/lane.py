@@ -123,8 +123,9 @@ class Lane:
             with suppress(BridgeError):  # else the next start finds it as an orphan
                 await self._desk.change(lambda store: store.give_back(job_id))
             raise
-        except BridgeError:
-            # The lease is gone or the row unreadable; nothing more can be said about this job.
+        except Exception:  # noqa: BLE001 - see below
+            # The lease is gone, the row unreadable, or a fault of ours; nothing more can be said about this job,
+            # and a lane that ended here would leave all others waiting for ever.
             _LOG.exception("job %s could not be settled", job_id)
         else:
             _LOG.info("job %s: %s", job_id, job.state)
