@@ -94,8 +94,9 @@ class Turns:
 
     def due(self, lane: str) -> Iterator[str]:
         """Jobs of a lane whose wait is over, by id."""
+        held = self._held(lane)  # first: what an earlier boot put back begins its wait here
         now = self._clock.monotonic()
-        return (job_id for job_id, due in self._held(lane) if due <= now)
+        return (job_id for job_id, due in held if due <= now)
 
     def wait_s(self, lane: str) -> float | None:
         """Seconds until the next wait of a lane is over, None where nothing waits."""
