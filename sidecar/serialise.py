@@ -1,13 +1,14 @@
 """Model values to JSON and back: exact, typed and strict, for the job store and the pipes to child processes.
 
 Driven by the dataclasses' own annotations, so that a new field cannot be forgotten. Not pickle: what is read
-back can only ever be one of the types asked for. Fractions are `n/d`, datetimes ISO 8601, unions of
+back can only ever be one of the types asked for. Fractions are `n/d`, datetimes ISO 8601, bytes base64, unions of
 dataclasses carry their type's name. A missing field takes the dataclass's default, so that rows written
 before the field existed stay readable; an unknown field is an error.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import hashlib
 import json
@@ -87,10 +88,8 @@ def _encoded(value: Any) -> Any:
         return value.value
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, Fraction):
-        return f"{value.numerator}/{value.denominator}"
-    if isinstance(value, datetime):
-        return value.isoformat()
+    if isinstance(value, Fraction | datetime | bytes):
+        return _as_text(value)
     if isinstance(value, BridgeError):
         return {
             _TYPE_KEY: type(value).__name__,
@@ -112,6 +111,16 @@ def _encoded(value: Any) -> Any:
     raise InternalError(f"A {type(value).__name__} has no stored form.")
 
 
+def _as_text(value: Fraction | datetime | bytes) -> str:
+    match value:
+        case Fraction():
+            return f"{value.numerator}/{value.denominator}"
+        case datetime():
+            return value.isoformat()
+        case bytes():
+            return base64.b64encode(value).decode("ascii")
+
+
 def _decoded(kind: Any, value: Any) -> Any:
     origin = typing.get_origin(kind)
     if origin is not None:
@@ -122,15 +131,21 @@ def _decoded(kind: Any, value: Any) -> Any:
         return _decoded_error(_expect(dict, value))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(_expect(str, value))
-    if kind is Fraction:
-        return _decoded_fraction(_expect(str, value))
-    if kind is datetime:
-        return datetime.fromisoformat(_expect(str, value))
+    if kind in {Fraction, datetime, bytes}:
+        return _from_text(kind, _expect(str, value))
     if kind is float:
         return float(_expect((float, int), value))
     if kind in {str, int, bool}:
         return _expect(kind, value)
     raise _MismatchError(f"no stored form for {_name(kind)}")
+
+
+def _from_text(kind: Any, text: str) -> Fraction | datetime | bytes:
+    if kind is Fraction:
+        return _decoded_fraction(text)
+    return (
+        datetime.fromisoformat(text) if kind is datetime else base64.b64decode(text, validate=True)
+    )
 
 
 def _decoded_generic(kind: Any, origin: Any, value: Any) -> Any:

@@ -52,6 +52,7 @@ class EngineLimits:
         deterministic: Same request, same machine: same frames.
         source_type: What its frames are, for credentials.
         test_only: Not for real work; hidden from the default listing.
+        presets: Names that `preset=` may have.
     """
 
     engine: str
@@ -71,6 +72,7 @@ class EngineLimits:
     source_type: DigitalSourceType
     seeded_kinds: frozenset[JobKind] = frozenset()
     test_only: bool = False
+    presets: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

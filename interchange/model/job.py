@@ -38,12 +38,15 @@ class Progress:
         done: Steps done in this phase.
         total: Steps in this phase, 0 where unknown.
         fraction: Share of the whole job done, 0 to 1.
+        preview: A JPEG of a few small pictures side by side, what the engine sees so far; mostly empty. Live
+            watchers get it; it is not kept.
     """
 
     phase: str = "waiting"
     done: int = 0
     total: int = 0
     fraction: float = 0.0
+    preview: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

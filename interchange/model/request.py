@@ -10,6 +10,7 @@ from enum import StrEnum
 from fractions import Fraction
 
 from interchange.model.directive import (
+    Aspect,
     AudioPolicy,
     Box,
     Edge,
@@ -114,7 +115,35 @@ class GenerateSpec:
     audio_file: str | None = None
 
 
-JobSpec = RetakeSpec | RegenerateSpec | BridgeSpec | ExtendSpec | GenerateSpec
+@dataclass(frozen=True, slots=True)
+class RestyleSpec:
+    """Give a whole shot another look: its movement and composition stay.
+
+    Args:
+        matte: File that is white where the look changes; None for the whole picture.
+        box: The same as a box, in pixels of the delivered picture.
+    """
+
+    source: SourceSpan
+    matte: str | None = None
+    box: Box | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReframeSpec:
+    """Give a whole shot another frame: its own pixels stay in the middle, what is missing is made.
+
+    Args:
+        aspect: Width to height of the new frame; the request's raster has it.
+    """
+
+    source: SourceSpan
+    aspect: Aspect
+
+
+JobSpec = (
+    RetakeSpec | RegenerateSpec | BridgeSpec | ExtendSpec | GenerateSpec | RestyleSpec | ReframeSpec
+)
 
 _KIND_OF_SPEC: dict[type[JobSpec], JobKind] = {
     RetakeSpec: JobKind.RETAKE,
@@ -122,6 +151,8 @@ _KIND_OF_SPEC: dict[type[JobSpec], JobKind] = {
     BridgeSpec: JobKind.BRIDGE,
     ExtendSpec: JobKind.EXTEND,
     GenerateSpec: JobKind.GENERATE,
+    RestyleSpec: JobKind.RESTYLE,
+    ReframeSpec: JobKind.REFRAME,
 }
 
 
@@ -169,6 +200,8 @@ class GenerationRequest:
         spec: The job's kind and what only that kind needs.
         engine: Engine name.
         seed: Seed of this take.
+        references: Shots beside this one that it should look like; never delivered. Their `record_range` is
+            where they are in the sequence.
     """
 
     shot: str
@@ -191,6 +224,7 @@ class GenerationRequest:
     negative_prompt: str = ""
     preset: str = ""
     quality: Quality = Quality.FINAL
+    references: tuple[SourceSpan, ...] = ()
 
     @property
     def kind(self) -> JobKind:
@@ -215,17 +249,18 @@ class GenerationRequest:
                 return (outgoing, incoming)
             case GenerateSpec():
                 return ()
-            case RetakeSpec() | RegenerateSpec() | ExtendSpec():
+            case RetakeSpec() | RegenerateSpec() | ExtendSpec() | RestyleSpec() | ReframeSpec():
                 return (self.spec.source,)
 
     @property
     def files_read(self) -> tuple[str, ...]:
-        """Absolute paths of all files the job reads: sources, still, sound and matte."""
+        """Absolute paths of all files the job reads: sources, references, still, sound and matte."""
         match self.spec:
             case GenerateSpec(image=image, audio_file=audio_file):
                 named = (image, audio_file)
-            case RetakeSpec(matte=matte):
+            case RetakeSpec(matte=matte) | RestyleSpec(matte=matte):
                 named = (matte, None)
             case _:
                 named = (None, None)
-        return (*(span.path for span in self.sources), *(path for path in named if path))
+        spans = (*self.sources, *self.references)
+        return (*(span.path for span in spans), *(path for path in named if path))

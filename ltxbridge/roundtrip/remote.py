@@ -21,7 +21,9 @@ from interchange.model.request import (
     GenerateSpec,
     GenerationRequest,
     JobSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -120,9 +122,9 @@ def _spec_as_sent(spec: JobSpec, files: _Files) -> JobSpec:
         return None if path is None else files.sent(path).name
 
     match spec:
-        case RetakeSpec():
+        case RetakeSpec() | RestyleSpec():
             return replace(spec, source=span(spec.source), matte=name(spec.matte))
-        case RegenerateSpec() | ExtendSpec():
+        case RegenerateSpec() | ExtendSpec() | ReframeSpec():
             return replace(spec, source=span(spec.source))
         case BridgeSpec():
             return replace(spec, outgoing=span(spec.outgoing), incoming=span(spec.incoming))

@@ -19,7 +19,9 @@ from interchange.model.request import (
     ExtendSpec,
     GenerateSpec,
     GenerationRequest,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -107,9 +109,9 @@ def stills_and_sounds(request: GenerationRequest) -> tuple[str, ...]:
     match request.spec:
         case GenerateSpec(image=image, audio_file=audio_file):
             paths = (image, audio_file)
-        case RetakeSpec(matte=matte):
+        case RetakeSpec(matte=matte) | RestyleSpec(matte=matte):
             paths = (matte, None)
-        case RegenerateSpec() | BridgeSpec() | ExtendSpec():
+        case RegenerateSpec() | BridgeSpec() | ExtendSpec() | ReframeSpec():
             paths = (None, None)
     return tuple(path for path in paths if path)
 
@@ -119,7 +121,7 @@ def has_new_sound(request: GenerationRequest) -> bool:
     match request.spec:
         case RetakeSpec(audio=audio) | RegenerateSpec(audio=audio) | ExtendSpec(audio=audio):
             return audio is not AudioPolicy.KEEP
-        case BridgeSpec() | GenerateSpec():
+        case BridgeSpec() | GenerateSpec() | RestyleSpec() | ReframeSpec():
             return False
 
 

@@ -23,7 +23,9 @@ from interchange.model.request import (
     GenerateSpec,
     GenerationRequest,
     JobSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -119,9 +121,9 @@ def _resolved_spec(spec: JobSpec, paths: Paths) -> JobSpec:
         return None if named is None else str(paths.source(named))
 
     match spec:
-        case RetakeSpec():
+        case RetakeSpec() | RestyleSpec():
             return replace(spec, source=span(spec.source), matte=path(spec.matte))
-        case RegenerateSpec() | ExtendSpec():
+        case RegenerateSpec() | ExtendSpec() | ReframeSpec():
             return replace(spec, source=span(spec.source))
         case BridgeSpec():
             return replace(spec, outgoing=span(spec.outgoing), incoming=span(spec.incoming))

@@ -27,7 +27,9 @@ from interchange.model.request import (
     ExtendSpec,
     GenerateSpec,
     GenerationRequest,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -205,10 +207,10 @@ def _encode(
         spans = tuple(
             opened.enter_context(stages.open_span(span, request)) for span in request.sources
         )
-        job = EngineJob(request, order.geometry, spans, _slate_lines(order, engine))
+        job = EngineJob(request, order.geometry, spans, slate_lines=_slate_lines(order, engine))
         sound = None
         if _wants_sound(request):
-            made = engine.generate_sound(job)
+            made = engine.generate_sound(job, progress=meter.engine, cancelled=cancelled)
             sound = None if made is None else file_sound(made, request, spans)
         shape = None if sound is None else (sound.samples.shape[1], sound.sample_rate_hz)
         pictures = engine.generate(job, progress=meter.engine, cancelled=cancelled)
@@ -276,7 +278,7 @@ def _wants_sound(request: GenerationRequest) -> bool:
     match request.spec:
         case RetakeSpec(audio=audio) | RegenerateSpec(audio=audio) | ExtendSpec(audio=audio):
             return audio is not AudioPolicy.KEEP
-        case BridgeSpec() | GenerateSpec():
+        case BridgeSpec() | GenerateSpec() | RestyleSpec() | ReframeSpec():
             return False
 
 

@@ -15,7 +15,9 @@ from interchange.model.request import (
     ExtendSpec,
     GenerateSpec,
     GenerationRequest,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
 )
 from interchange.model.take import Take
@@ -91,13 +93,14 @@ def read_paths(request: GenerationRequest) -> tuple[str, ...]:
     """Every file a job reads, once each, sources first."""
     beside: tuple[str | None, ...] = ()
     match request.spec:
-        case RetakeSpec(matte=matte):
+        case RetakeSpec(matte=matte) | RestyleSpec(matte=matte):
             beside = (matte,)
         case GenerateSpec(image=image, audio_file=audio_file):
             beside = (image, audio_file)
-        case RegenerateSpec() | BridgeSpec() | ExtendSpec():
+        case RegenerateSpec() | BridgeSpec() | ExtendSpec() | ReframeSpec():
             pass
-    paths = [span.path for span in request.sources] + [path for path in beside if path]
+    spans = (*request.sources, *request.references)
+    paths = [span.path for span in spans] + [path for path in beside if path]
     return tuple(dict.fromkeys(paths))
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from interchange.errors import StoppedError
+from interchange.model.directive import JobKind
 from interchange.model.engine import Device, EngineLimits, PlannedGeometry
 from interchange.model.request import GenerationRequest
 from interchange.timebase import TimeRange
@@ -58,6 +60,14 @@ class SourcePictures(Protocol):
         ...
 
 
+PreviewCallback = Callable[[NDArray[np.uint8]], None]
+"""Called with a small uint8 [H, W, C=3] picture of what the engine sees so far, whenever it likes."""
+
+
+def _unseen(_picture: NDArray[np.uint8]) -> None:
+    return
+
+
 @dataclass(frozen=True, slots=True)
 class EngineJob:
     """One piece of work for an engine.
@@ -66,13 +76,23 @@ class EngineJob:
         request: What is wanted, exactly.
         geometry: What was planned for it.
         sources: One per span in `request.sources`, in that order.
+        references: One per span in `request.references`, in that order, at the request's raster.
+        image: The still that `image=` names, fitted into the raster as a source is.
+        sound: The sound that `audio_file=` names, over `made_range` from its own start, silence after its end.
+        matte: White where the picture is made again, black where it stays; by record frame, at the raster.
         slate_lines: Facts an engine that burns in a slate shows (shot, version, kind, seed).
+        preview: Takes pictures for the people who watch.
     """
 
     request: GenerationRequest
     geometry: PlannedGeometry
     sources: tuple[SourcePictures, ...]
+    references: tuple[SourcePictures, ...] = ()
+    image: Picture | None = None
+    sound: Sound | None = None
+    matte: SourcePictures | None = None
     slate_lines: tuple[str, ...] = ()
+    preview: PreviewCallback = _unseen
 
     @property
     def made_range(self) -> TimeRange:
@@ -121,8 +141,18 @@ class Engine(Protocol):
         """
         ...
 
-    def generate_sound(self, job: EngineJob) -> Sound | None:
-        """The take's new sound over `job.made_range`, or None. Called only where the request wants it."""
+    def generate_sound(
+        self, job: EngineJob, *, progress: ProgressCallback, cancelled: CancelCheck
+    ) -> Sound | None:
+        """The take's new sound over `job.made_range`, or None where the engine makes none.
+
+        Called only where the request wants sound, and then before `generate`: an engine that makes both at
+        once does so here and keeps the pictures.
+
+        Raises:
+            StoppedError: `cancelled()` turned true.
+            ExhaustedError: The job does not fit into memory.
+        """
         ...
 
 
@@ -134,6 +164,44 @@ class ComputesOnDevice(Protocol):
     def device(self) -> Device:
         """Where it computes; asked once, after `load`."""
         ...
+
+
+@runtime_checkable
+class SuggestsPrompts(Protocol):
+    """What an `Engine` may be besides: one that can look at pictures and say what a prompt could be."""
+
+    def suggest(self, pictures: tuple[Picture, ...], *, kind: JobKind, words: str) -> str:
+        """Propose a prompt; asked after `load`, deterministic, and leaves every random state as it was.
+
+        Args:
+            pictures: The edge frames of a bridge, or a shot's first frame.
+            kind: What the prompt is for.
+            words: What the editor wrote so far; may be empty.
+
+        Raises:
+            ExhaustedError: It does not fit into memory.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFolders:
+    """Where engines find and keep things; all below the state folder, none of them shared with another user.
+
+    Args:
+        models: The registry of checkpoints and what was accepted for them.
+        presets: The user's presets, TOML files.
+        cache: What can be made again; safe to delete.
+    """
+
+    models: Path
+    presets: Path
+    cache: Path
+
+    @classmethod
+    def below(cls, state_folder: Path) -> EngineFolders:
+        """The usual places in a state folder."""
+        return cls(state_folder / "models", state_folder / "presets", state_folder / "cache")
 
 
 def device_of(engine: object) -> Device:

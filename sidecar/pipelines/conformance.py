@@ -190,7 +190,7 @@ def _check_progress(engine: Engine, job: EngineJob) -> None:
 
 
 def _check_sound(engine: Engine, job: EngineJob) -> None:
-    sound = engine.generate_sound(job)
+    sound = engine.generate_sound(job, progress=_ignore_progress, cancelled=_never)
     if sound is None:
         raise AssertionError("new sound is declared, but none was made")
     wanted = round(job.made_range.duration_seconds * sound.sample_rate_hz)

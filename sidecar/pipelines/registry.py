@@ -20,7 +20,7 @@ from sidecar.pipelines.animatic.limits import LIMITS as ANIMATIC_LIMITS
 from sidecar.pipelines.identity.limits import LIMITS as IDENTITY_LIMITS
 
 if TYPE_CHECKING:  # it loads numpy, which `plan` has no use for
-    from sidecar.pipelines.base import Engine
+    from sidecar.pipelines.base import Engine, EngineFolders
 
 logger = logging.getLogger(__name__)
 
@@ -106,11 +106,16 @@ class _Identity:
         return IdentityEngine()
 
 
-def find_engines(plugins: Iterable[EntryPoint] | None = None) -> EngineRegistry:
+def find_engines(
+    plugins: Iterable[EntryPoint] | None = None,
+    *,
+    folders: EngineFolders | None = None,  # noqa: ARG001 - taken by the first engine with weights
+) -> EngineRegistry:
     """Find the built-in engines and those of installed plug-ins.
 
     Args:
         plugins: Entry points to consider; None asks the installed packages.
+        folders: Where engines with weights find them; None for a look at limits only.
     """
     entries: dict[str, EngineEntry] = {"animatic": _Animatic(), "identity": _Identity()}
     problems: list[PluginProblem] = []
@@ -131,18 +136,26 @@ def find_engines(plugins: Iterable[EntryPoint] | None = None) -> EngineRegistry:
     return EngineRegistry(MappingProxyType(entries), tuple(problems))
 
 
-def engine_limits() -> Mapping[str, EngineLimits]:
-    """What each installed engine serves, by name."""
-    return find_engines().limits()
+def engine_limits(folders: EngineFolders | None = None) -> Mapping[str, EngineLimits]:
+    """What each installed engine serves, by name.
+
+    Args:
+        folders: For the user's own presets; None leaves them out.
+    """
+    return find_engines(folders=folders).limits()
 
 
-def create_engine(name: str) -> Engine:
+def create_engine(name: str, folders: EngineFolders | None = None) -> Engine:
     """Make an engine by name; `load` it before its first job.
+
+    Args:
+        name: Engine name.
+        folders: Where engines with weights find them.
 
     Raises:
         NotFoundError: No engine has this name.
     """
-    return find_engines().create(name)
+    return find_engines(folders=folders).create(name)
 
 
 def _load_plugin(plugin: EntryPoint) -> EngineEntry:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from interchange.model.directive import AudioPolicy, Edge, JobKind, Quality
+from interchange.model.directive import Aspect, AudioPolicy, Edge, JobKind, Quality
 from interchange.model.engine import PlannedGeometry
 from interchange.model.media import BT709, Raster
 from interchange.model.request import (
@@ -18,7 +18,9 @@ from interchange.model.request import (
     GenerationRequest,
     JobSpec,
     OutputSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -118,9 +120,6 @@ def synthetic_job(
         prompt: Prompt.
         gain: See `SyntheticPictures`.
         offset: See `SyntheticPictures`.
-
-    Raises:
-        ValueError: No request can have this kind yet.
     """
     window = TimeRange.of_length(WINDOW_START, length, RATE)
     before, after = context
@@ -141,8 +140,12 @@ def synthetic_job(
             spec = BridgeSpec(_span(head), _span(tail), cut)
         case JobKind.GENERATE:
             spec = GenerateSpec()
-        case _:
-            raise ValueError(f"there is no request for {kind} yet")
+        case JobKind.RESTYLE:
+            spec = RestyleSpec(_span(window.padded(before, after)))
+        case JobKind.REFRAME:
+            spec = ReframeSpec(
+                _span(window.padded(before, after)), Aspect(raster.width_px, raster.height_px)
+            )
     request = GenerationRequest(
         shot="SH010",
         sequence_name="Conformance",
@@ -172,7 +175,9 @@ def synthetic_job(
         SyntheticPictures(span.record_range, raster, gain=gain, offset=offset)
         for span in request.sources
     )
-    return EngineJob(request, geometry, sources, ("SH010", "v001", str(kind), f"seed {seed}"))
+    return EngineJob(
+        request, geometry, sources, slate_lines=("SH010", "v001", str(kind), f"seed {seed}")
+    )
 
 
 def with_seed(job: EngineJob, seed: int) -> EngineJob:

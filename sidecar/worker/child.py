@@ -97,11 +97,12 @@ class _Worker:
             self._stopped.discard(order.job_id)
 
     def _engine(self, report: Callable[[Progress], None]) -> Any:
-        engine = _imported(self._hello.engines)(self._hello.engine)
-        engine.load(lambda phase, done, total: report(Progress(phase, done, total)))
         # Not at the top: it brings numpy, and the first sign of life is not to wait for that.
-        from sidecar.pipelines.base import device_of  # noqa: PLC0415
+        from sidecar.pipelines.base import EngineFolders, device_of  # noqa: PLC0415
 
+        folders = EngineFolders.below(Path(self._hello.state_folder))
+        engine = _imported(self._hello.engines)(self._hello.engine, folders)
+        engine.load(lambda phase, done, total: report(Progress(phase, done, total)))
         self._send(Ready(engine.model_identity, device_of(engine)))
         return engine
 

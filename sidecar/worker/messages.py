@@ -23,7 +23,7 @@ class Hello:
 
     Args:
         engine: Engine name.
-        engines: Import string `module:callable` of the factory of engines, called with the name.
+        engines: Import string `module:callable` of the factory of engines, called with the name and `EngineFolders`.
         stages: Import string of the factory of stage tools, called with `state_folder` and
             `product_version`.
         state_folder: Where the signing identity is.

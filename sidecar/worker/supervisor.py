@@ -59,7 +59,7 @@ class WorkerSpec:
     Args:
         state_folder: Where the signing identity is.
         product_version: For the credentials.
-        engines: Factory of engines, called with a name.
+        engines: Factory of engines, called with a name and `EngineFolders`.
         stages: Factory of stage tools; see `sidecar.jobs.stages`.
         memory_bytes: Most address space a worker may take, 0 for no limit.
     """

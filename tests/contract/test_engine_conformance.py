@@ -57,7 +57,7 @@ class OneKindEngine:
             yield picture.astype(np.float64) if self._fault == "double" else picture
             progress("generate", frames - done if self._fault == "falls" else done, frames)
 
-    def generate_sound(self, _job):
+    def generate_sound(self, _job, **_watch):
         return None
 
 

@@ -93,7 +93,7 @@ def limits() -> dict[str, Any]:
     return {name: replace(limits_of("steady"), engine=name) for name in DOINGS}
 
 
-def create_engine(name: str) -> BabblingEngine:
+def create_engine(name: str, _folders=None) -> BabblingEngine:
     """The engine that does it."""
     return BabblingEngine(name)
 

@@ -67,7 +67,7 @@ class BrokenEngine:
     def load(self, progress) -> None:
         progress("loading", 1, 1)
 
-    def generate_sound(self, job):
+    def generate_sound(self, job, *, progress, cancelled):
         return None
 
     def generate(self, job, *, progress, cancelled):
@@ -167,7 +167,7 @@ def tiny_stages(filesystem: FileSystem) -> Stages:
     )
 
 
-def create_engine(name: str) -> BrokenEngine:
+def create_engine(name: str, _folders=None) -> BrokenEngine:
     return BrokenEngine(name)
 
 

@@ -60,7 +60,13 @@ class AnimaticEngine:
                 raise _memory_full(job) from error
             raise
 
-    def generate_sound(self, job: EngineJob) -> Sound | None:  # noqa: ARG002 - part of the seam
+    def generate_sound(
+        self,
+        job: EngineJob,  # noqa: ARG002 - part of the seam, as the others are
+        *,
+        progress: ProgressCallback,  # noqa: ARG002
+        cancelled: CancelCheck,  # noqa: ARG002
+    ) -> Sound | None:
         """Return None: animatic keeps the sound that is there."""
         return None
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, assert_never
 
+from interchange.errors import Reason, UnsupportedError
 from interchange.model.directive import Edge
 from interchange.model.request import (
     BridgeSpec,
     ExtendSpec,
     GenerateSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
 )
 from interchange.timebase import TimeRange
@@ -110,6 +113,11 @@ def prepare_shot(job: EngineJob, *, checkpoint: Checkpoint) -> Shot:
             return _move_camera(job)
         case GenerateSpec():
             return Card.of(job.request, frames=job.made_range).picture
+        case RestyleSpec() | ReframeSpec():
+            raise UnsupportedError(
+                f"animatic cannot {job.request.kind}. Write engine=ltx-2.3, which can.",
+                reason=Reason.ENGINE_LIMIT,
+            )
         case spec:
             assert_never(spec)
 

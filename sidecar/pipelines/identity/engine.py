@@ -10,7 +10,9 @@ from interchange.model.request import (
     BridgeSpec,
     ExtendSpec,
     GenerateSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
 )
 from sidecar.pipelines.base import (
@@ -61,14 +63,20 @@ class IdentityEngine:
             yield _picture(job, record_frame)
             progress("generate", done, frames.length)
 
-    def generate_sound(self, job: EngineJob) -> Sound | None:
+    def generate_sound(
+        self,
+        job: EngineJob,
+        *,
+        progress: ProgressCallback,  # noqa: ARG002 - part of the seam, as the next is
+        cancelled: CancelCheck,  # noqa: ARG002
+    ) -> Sound | None:
         """The source's own sound over the frames made; None where there is no source or no sound."""
         return job.sources[0].sound(job.made_range) if job.sources else None
 
 
 def _picture(job: EngineJob, record_frame: int) -> Picture:
     match job.request.spec:
-        case RetakeSpec() | RegenerateSpec() | ExtendSpec():
+        case RetakeSpec() | RegenerateSpec() | ExtendSpec() | RestyleSpec() | ReframeSpec():
             return job.sources[0].picture(record_frame)
         case BridgeSpec(cut=cut):
             outgoing, incoming = job.sources

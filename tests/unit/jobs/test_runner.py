@@ -114,7 +114,7 @@ class Scripted:
         for _ in range(self.count):
             yield np.full((1, 1, 3), 0.5, np.float32)
 
-    def generate_sound(self, _job):
+    def generate_sound(self, _job, **_watch):
         return Sound(np.full((self.samples, 2), 0.25, np.float32), RATE_HZ)
 
 

@@ -71,8 +71,12 @@ def test_new_sound_is_the_sources_over_the_frames_made():
     job = synthetic_job(
         JobKind.RETAKE, engine="identity", length=4, handles=(2, 2), audio=AudioPolicy.NEW
     )
-    sound = IdentityEngine().generate_sound(job)
+    sound = new_sound(job)
     assert len(sound.samples) == 8 * 2000
-    assert (
-        IdentityEngine().generate_sound(synthetic_job(JobKind.GENERATE, engine="identity")) is None
+    assert new_sound(synthetic_job(JobKind.GENERATE, engine="identity")) is None
+
+
+def new_sound(job):
+    return IdentityEngine().generate_sound(
+        job, progress=lambda *_step: None, cancelled=lambda: False
     )
