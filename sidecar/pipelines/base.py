@@ -167,6 +167,21 @@ class ComputesOnDevice(Protocol):
 
 
 @runtime_checkable
+class MakesRemarks(Protocol):
+    """What an `Engine` may be besides: one with something to say about the take it just made."""
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """About the last job, one sentence each, for the take's notes and its credentials."""
+        ...
+
+
+def remarks_of(engine: object) -> tuple[str, ...]:
+    """What an engine has to say about the take it just made."""
+    return engine.remarks if isinstance(engine, MakesRemarks) else ()
+
+
+@runtime_checkable
 class SuggestsPrompts(Protocol):
     """What an `Engine` may be besides: one that can look at pictures and say what a prompt could be."""
 
