@@ -17,14 +17,15 @@ export PYTHONSAFEPATH := 1
 .PHONY: help demo test lint lint-style lint-types lint-layers lint-contract check proto format clean
 
 help:
-	@echo "make demo    make a small project, run it, and say where the delivery is"
+	@echo "make demo    make a small project, run it, and say where the delivery is; ENGINE=NAME takes another engine"
 	@echo "make test    run all tests against the installed package"
 	@echo "make lint    formatting, ruff, mypy --strict, layers, contract"
 	@echo "make check   lint, then test"
 	@echo "make proto   generate ltxbridge/v1 from proto/"
 
-demo: $(VENV)/.base
-	$(BIN)/ltxbridge demo
+# ENGINE=ltx-tiny runs the same project through the code of ltx-2.3, with tiny random weights.
+demo: $(if $(filter ltx%,$(ENGINE)),$(VENV)/.ltx,$(VENV)/.base)
+	$(BIN)/ltxbridge demo $(if $(ENGINE),--engine $(ENGINE))
 
 test: $(VENV)/.test
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -68,6 +69,10 @@ $(VENV)/.tools: $(PINS)
 
 $(VENV)/.base: $(VENV)/.tools pyproject.toml $(SOURCES)
 	$(PIP) install -c $(PINS) --no-build-isolation .
+	@touch $@
+
+$(VENV)/.ltx: $(VENV)/.base
+	$(PIP) install -c $(PINS) --no-build-isolation '.[ltx]'
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.base
