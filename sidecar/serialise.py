@@ -24,6 +24,12 @@ from typing import Any, TypeVar
 from interchange import errors
 from interchange.errors import BridgeError, InternalError, Reason
 
+_LEFT_OUT_WHEN_EMPTY = frozenset({("GenerationRequest", "references"), ("Progress", "preview")})
+"""Fields that came after values had been stored: a value that does not use them keeps its text, hence its fingerprint.
+
+A client that repeats a request across an upgrade gets its job, and an older sidecar still reads what it could mean.
+"""
+
 FORMAT_VERSION = 1
 """Raised when the meaning of stored JSON changes in a way defaults cannot bridge."""
 
@@ -104,11 +110,18 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_encoded(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {
-            field.name: _encoded(getattr(value, field.name)) for field in dataclasses.fields(value)
-        }
-        return {_TYPE_KEY: type(value).__name__, **fields}
+        return {_TYPE_KEY: type(value).__name__, **_fields(value)}
     raise InternalError(f"A {type(value).__name__} has no stored form.")
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    name = type(value).__name__
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {
+        field: _encoded(content)
+        for field, content in fields.items()
+        if content or (name, field) not in _LEFT_OUT_WHEN_EMPTY
+    }
 
 
 def _as_text(value: Fraction | datetime | bytes) -> str:

@@ -29,12 +29,17 @@ class JobState(StrEnum):
         return self in {JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED}
 
 
+LONGEST_PREVIEW_BYTES = 64 << 10
+"""Longest preview that is taken; four of them a second are no burden."""
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a running job is.
 
     Args:
-        phase: `waiting`, `decoding`, `generating`, `encoding`, `signing`, `publishing`.
+        phase: `waiting`, `decoding`, `generating`, `encoding`, `signing`, `publishing`, or an engine's own step,
+            such as `denoising`.
         done: Steps done in this phase.
         total: Steps in this phase, 0 where unknown.
         fraction: Share of the whole job done, 0 to 1.

@@ -25,6 +25,10 @@ LONGEST_PROMPT = 16_384
 """Characters a prompt may have; every door and the queue go by it."""
 
 
+MOST_REFERENCES = 4
+"""Neighbouring shots one request may name: more than two on each side tell nothing new about a look."""
+
+
 @dataclass(frozen=True, slots=True)
 class SourceSpan:
     """The frames of one media file, laid along the record time line.
@@ -254,13 +258,14 @@ class GenerationRequest:
 
     @property
     def files_read(self) -> tuple[str, ...]:
-        """Absolute paths of all files the job reads: sources, references, still, sound and matte."""
+        """Absolute paths of all files the job reads, once each: sources, references, still, sound and matte."""
+        named: tuple[str | None, ...] = ()
         match self.spec:
             case GenerateSpec(image=image, audio_file=audio_file):
                 named = (image, audio_file)
             case RetakeSpec(matte=matte) | RestyleSpec(matte=matte):
-                named = (matte, None)
-            case _:
-                named = (None, None)
-        spans = (*self.sources, *self.references)
-        return (*(span.path for span in spans), *(path for path in named if path))
+                named = (matte,)
+            case RegenerateSpec() | BridgeSpec() | ExtendSpec() | ReframeSpec():
+                pass
+        paths = [span.path for span in (*self.sources, *self.references)]
+        return tuple(dict.fromkeys(paths + [path for path in named if path]))

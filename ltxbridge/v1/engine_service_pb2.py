@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ltxbridge/v1/engine_service.proto\x12\x0cltxbridge.v1\"\xab\x02\n\x0c\x45ngineLimits\x12\r\n\x05kinds\x18\x01 \x03(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\x16\n\x0e\x61udio_policies\x18\x03 \x03(\t\x12\x0e\n\x06starts\x18\x04 \x03(\t\x12\x11\n\tqualities\x18\x05 \x03(\t\x12\x16\n\x0e\x63ontext_frames\x18\x06 \x01(\x05\x12\x17\n\x0fmax_frame_count\x18\x07 \x01(\x05\x12\x17\n\x0fmax_pixel_count\x18\x08 \x01(\x03\x12\x18\n\x10size_multiple_px\x18\t \x01(\x05\x12\x17\n\x0f\x66rame_grid_step\x18\n \x01(\x05\x12\x19\n\x11\x66rame_grid_offset\x18\x0b \x01(\x05\x12\x15\n\rdeterministic\x18\x0c \x01(\x08\x12\x14\n\x0cseeded_kinds\x18\r \x03(\t\"\x9d\x03\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12*\n\x06limits\x18\x04 \x01(\x0b\x32\x1a.ltxbridge.v1.EngineLimits\x12\x16\n\x0emodel_identity\x18\x05 \x01(\t\x12\x1b\n\x13\x64igital_source_type\x18\x06 \x01(\t\x12)\n\x05state\x18\x07 \x01(\x0e\x32\x1a.ltxbridge.v1.Engine.State\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\x1b\n\x13\x64\x65vice_memory_bytes\x18\t \x01(\x03\x12\x1b\n\x13worker_memory_bytes\x18\n \x01(\x03\x12\x16\n\x0e\x64\x65\x66\x61ult_engine\x18\x0b \x01(\x08\x12\x11\n\ttest_only\x18\x0c \x01(\x08\"b\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_IDLE\x10\x01\x12\x11\n\rSTATE_LOADING\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x0e\n\nSTATE_DOWN\x10\x04\"\x14\n\x12ListEnginesRequest\"g\n\x13ListEnginesResponse\x12%\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x14.ltxbridge.v1.Engine\x12\x17\n\x0fsidecar_version\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\" \n\x10GetEngineRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x11GetEngineResponse\x12$\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Engine2\xb1\x01\n\rEngineService\x12R\n\x0bListEngines\x12 .ltxbridge.v1.ListEnginesRequest\x1a!.ltxbridge.v1.ListEnginesResponse\x12L\n\tGetEngine\x12\x1e.ltxbridge.v1.GetEngineRequest\x1a\x1f.ltxbridge.v1.GetEngineResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!ltxbridge/v1/engine_service.proto\x12\x0cltxbridge.v1\"\xbc\x02\n\x0c\x45ngineLimits\x12\r\n\x05kinds\x18\x01 \x03(\t\x12\x0c\n\x04keys\x18\x02 \x03(\t\x12\x16\n\x0e\x61udio_policies\x18\x03 \x03(\t\x12\x0e\n\x06starts\x18\x04 \x03(\t\x12\x11\n\tqualities\x18\x05 \x03(\t\x12\x16\n\x0e\x63ontext_frames\x18\x06 \x01(\x05\x12\x17\n\x0fmax_frame_count\x18\x07 \x01(\x05\x12\x17\n\x0fmax_pixel_count\x18\x08 \x01(\x03\x12\x18\n\x10size_multiple_px\x18\t \x01(\x05\x12\x17\n\x0f\x66rame_grid_step\x18\n \x01(\x05\x12\x19\n\x11\x66rame_grid_offset\x18\x0b \x01(\x05\x12\x15\n\rdeterministic\x18\x0c \x01(\x08\x12\x14\n\x0cseeded_kinds\x18\r \x03(\t\x12\x0f\n\x07presets\x18\x0e \x03(\t\"\x9d\x03\n\x06\x45ngine\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\x0f\n\x07summary\x18\x03 \x01(\t\x12*\n\x06limits\x18\x04 \x01(\x0b\x32\x1a.ltxbridge.v1.EngineLimits\x12\x16\n\x0emodel_identity\x18\x05 \x01(\t\x12\x1b\n\x13\x64igital_source_type\x18\x06 \x01(\t\x12)\n\x05state\x18\x07 \x01(\x0e\x32\x1a.ltxbridge.v1.Engine.State\x12\x0e\n\x06\x64\x65vice\x18\x08 \x01(\t\x12\x1b\n\x13\x64\x65vice_memory_bytes\x18\t \x01(\x03\x12\x1b\n\x13worker_memory_bytes\x18\n \x01(\x03\x12\x16\n\x0e\x64\x65\x66\x61ult_engine\x18\x0b \x01(\x08\x12\x11\n\ttest_only\x18\x0c \x01(\x08\"b\n\x05State\x12\x15\n\x11STATE_UNSPECIFIED\x10\x00\x12\x0e\n\nSTATE_IDLE\x10\x01\x12\x11\n\rSTATE_LOADING\x10\x02\x12\x0f\n\x0bSTATE_READY\x10\x03\x12\x0e\n\nSTATE_DOWN\x10\x04\"\x14\n\x12ListEnginesRequest\"g\n\x13ListEnginesResponse\x12%\n\x07\x65ngines\x18\x01 \x03(\x0b\x32\x14.ltxbridge.v1.Engine\x12\x17\n\x0fsidecar_version\x18\x02 \x01(\t\x12\x10\n\x08\x66\x65\x61tures\x18\x03 \x03(\t\" \n\x10GetEngineRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"9\n\x11GetEngineResponse\x12$\n\x06\x65ngine\x18\x01 \x01(\x0b\x32\x14.ltxbridge.v1.Engine2\xb1\x01\n\rEngineService\x12R\n\x0bListEngines\x12 .ltxbridge.v1.ListEnginesRequest\x1a!.ltxbridge.v1.ListEnginesResponse\x12L\n\tGetEngine\x12\x1e.ltxbridge.v1.GetEngineRequest\x1a\x1f.ltxbridge.v1.GetEngineResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -32,19 +32,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'ltxbridge.v1.engine_service
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_ENGINELIMITS']._serialized_start=52
-  _globals['_ENGINELIMITS']._serialized_end=351
-  _globals['_ENGINE']._serialized_start=354
-  _globals['_ENGINE']._serialized_end=767
-  _globals['_ENGINE_STATE']._serialized_start=669
-  _globals['_ENGINE_STATE']._serialized_end=767
-  _globals['_LISTENGINESREQUEST']._serialized_start=769
-  _globals['_LISTENGINESREQUEST']._serialized_end=789
-  _globals['_LISTENGINESRESPONSE']._serialized_start=791
-  _globals['_LISTENGINESRESPONSE']._serialized_end=894
-  _globals['_GETENGINEREQUEST']._serialized_start=896
-  _globals['_GETENGINEREQUEST']._serialized_end=928
-  _globals['_GETENGINERESPONSE']._serialized_start=930
-  _globals['_GETENGINERESPONSE']._serialized_end=987
-  _globals['_ENGINESERVICE']._serialized_start=990
-  _globals['_ENGINESERVICE']._serialized_end=1167
+  _globals['_ENGINELIMITS']._serialized_end=368
+  _globals['_ENGINE']._serialized_start=371
+  _globals['_ENGINE']._serialized_end=784
+  _globals['_ENGINE_STATE']._serialized_start=686
+  _globals['_ENGINE_STATE']._serialized_end=784
+  _globals['_LISTENGINESREQUEST']._serialized_start=786
+  _globals['_LISTENGINESREQUEST']._serialized_end=806
+  _globals['_LISTENGINESRESPONSE']._serialized_start=808
+  _globals['_LISTENGINESRESPONSE']._serialized_end=911
+  _globals['_GETENGINEREQUEST']._serialized_start=913
+  _globals['_GETENGINEREQUEST']._serialized_end=945
+  _globals['_GETENGINERESPONSE']._serialized_start=947
+  _globals['_GETENGINERESPONSE']._serialized_end=1004
+  _globals['_ENGINESERVICE']._serialized_start=1007
+  _globals['_ENGINESERVICE']._serialized_end=1184
 # @@protoc_insertion_point(module_scope)

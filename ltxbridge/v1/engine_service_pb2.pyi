@@ -8,7 +8,7 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class EngineLimits(_message.Message):
-    __slots__ = ("kinds", "keys", "audio_policies", "starts", "qualities", "context_frames", "max_frame_count", "max_pixel_count", "size_multiple_px", "frame_grid_step", "frame_grid_offset", "deterministic", "seeded_kinds")
+    __slots__ = ("kinds", "keys", "audio_policies", "starts", "qualities", "context_frames", "max_frame_count", "max_pixel_count", "size_multiple_px", "frame_grid_step", "frame_grid_offset", "deterministic", "seeded_kinds", "presets")
     KINDS_FIELD_NUMBER: _ClassVar[int]
     KEYS_FIELD_NUMBER: _ClassVar[int]
     AUDIO_POLICIES_FIELD_NUMBER: _ClassVar[int]
@@ -22,6 +22,7 @@ class EngineLimits(_message.Message):
     FRAME_GRID_OFFSET_FIELD_NUMBER: _ClassVar[int]
     DETERMINISTIC_FIELD_NUMBER: _ClassVar[int]
     SEEDED_KINDS_FIELD_NUMBER: _ClassVar[int]
+    PRESETS_FIELD_NUMBER: _ClassVar[int]
     kinds: _containers.RepeatedScalarFieldContainer[str]
     keys: _containers.RepeatedScalarFieldContainer[str]
     audio_policies: _containers.RepeatedScalarFieldContainer[str]
@@ -35,7 +36,8 @@ class EngineLimits(_message.Message):
     frame_grid_offset: int
     deterministic: bool
     seeded_kinds: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, kinds: _Optional[_Iterable[str]] = ..., keys: _Optional[_Iterable[str]] = ..., audio_policies: _Optional[_Iterable[str]] = ..., starts: _Optional[_Iterable[str]] = ..., qualities: _Optional[_Iterable[str]] = ..., context_frames: _Optional[int] = ..., max_frame_count: _Optional[int] = ..., max_pixel_count: _Optional[int] = ..., size_multiple_px: _Optional[int] = ..., frame_grid_step: _Optional[int] = ..., frame_grid_offset: _Optional[int] = ..., deterministic: _Optional[bool] = ..., seeded_kinds: _Optional[_Iterable[str]] = ...) -> None: ...
+    presets: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, kinds: _Optional[_Iterable[str]] = ..., keys: _Optional[_Iterable[str]] = ..., audio_policies: _Optional[_Iterable[str]] = ..., starts: _Optional[_Iterable[str]] = ..., qualities: _Optional[_Iterable[str]] = ..., context_frames: _Optional[int] = ..., max_frame_count: _Optional[int] = ..., max_pixel_count: _Optional[int] = ..., size_multiple_px: _Optional[int] = ..., frame_grid_step: _Optional[int] = ..., frame_grid_offset: _Optional[int] = ..., deterministic: _Optional[bool] = ..., seeded_kinds: _Optional[_Iterable[str]] = ..., presets: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Engine(_message.Message):
     __slots__ = ("name", "version", "summary", "limits", "model_identity", "digital_source_type", "state", "device", "device_memory_bytes", "worker_memory_bytes", "default_engine", "test_only")

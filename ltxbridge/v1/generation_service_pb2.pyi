@@ -37,16 +37,18 @@ class PlannedGeometry(_message.Message):
     def __init__(self, deliver_range: _Optional[_Union[_time_pb2.TimeRange, _Mapping]] = ..., generate_range: _Optional[_Union[_time_pb2.TimeRange, _Mapping]] = ..., deliver_raster: _Optional[_Union[_request_pb2.Raster, _Mapping]] = ..., generate_raster: _Optional[_Union[_request_pb2.Raster, _Mapping]] = ..., notes: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Progress(_message.Message):
-    __slots__ = ("phase", "done_count", "total_count", "fraction")
+    __slots__ = ("phase", "done_count", "total_count", "fraction", "preview")
     PHASE_FIELD_NUMBER: _ClassVar[int]
     DONE_COUNT_FIELD_NUMBER: _ClassVar[int]
     TOTAL_COUNT_FIELD_NUMBER: _ClassVar[int]
     FRACTION_FIELD_NUMBER: _ClassVar[int]
+    PREVIEW_FIELD_NUMBER: _ClassVar[int]
     phase: str
     done_count: int
     total_count: int
     fraction: float
-    def __init__(self, phase: _Optional[str] = ..., done_count: _Optional[int] = ..., total_count: _Optional[int] = ..., fraction: _Optional[float] = ...) -> None: ...
+    preview: bytes
+    def __init__(self, phase: _Optional[str] = ..., done_count: _Optional[int] = ..., total_count: _Optional[int] = ..., fraction: _Optional[float] = ..., preview: _Optional[bytes] = ...) -> None: ...
 
 class Take(_message.Message):
     __slots__ = ("path", "manifest_path", "sha256", "size_bytes", "record_range", "media_range", "head_handle_frames", "drop_frame", "raster", "codec", "reel", "audio_channels", "audio_sample_rate_hz", "engine", "engine_version", "model_identity", "seed", "notes")

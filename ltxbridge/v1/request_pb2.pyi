@@ -1,8 +1,9 @@
 from ltxbridge.v1 import time_pb2 as _time_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -166,6 +167,32 @@ class GenerateSpec(_message.Message):
     audio_path: str
     def __init__(self, image_path: _Optional[str] = ..., audio_path: _Optional[str] = ...) -> None: ...
 
+class RestyleSpec(_message.Message):
+    __slots__ = ("source", "matte_path", "box")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    MATTE_PATH_FIELD_NUMBER: _ClassVar[int]
+    BOX_FIELD_NUMBER: _ClassVar[int]
+    source: SourceSpan
+    matte_path: str
+    box: Box
+    def __init__(self, source: _Optional[_Union[SourceSpan, _Mapping]] = ..., matte_path: _Optional[str] = ..., box: _Optional[_Union[Box, _Mapping]] = ...) -> None: ...
+
+class Aspect(_message.Message):
+    __slots__ = ("width", "height")
+    WIDTH_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    width: int
+    height: int
+    def __init__(self, width: _Optional[int] = ..., height: _Optional[int] = ...) -> None: ...
+
+class ReframeSpec(_message.Message):
+    __slots__ = ("source", "aspect")
+    SOURCE_FIELD_NUMBER: _ClassVar[int]
+    ASPECT_FIELD_NUMBER: _ClassVar[int]
+    source: SourceSpan
+    aspect: Aspect
+    def __init__(self, source: _Optional[_Union[SourceSpan, _Mapping]] = ..., aspect: _Optional[_Union[Aspect, _Mapping]] = ...) -> None: ...
+
 class OutputSpec(_message.Message):
     __slots__ = ("directory", "codec", "slate_disabled")
     DIRECTORY_FIELD_NUMBER: _ClassVar[int]
@@ -177,7 +204,7 @@ class OutputSpec(_message.Message):
     def __init__(self, directory: _Optional[str] = ..., codec: _Optional[_Union[Codec, str]] = ..., slate_disabled: _Optional[bool] = ...) -> None: ...
 
 class GenerationRequest(_message.Message):
-    __slots__ = ("shot", "sequence_name", "record_range", "head_handle_frames", "tail_handle_frames", "keep_handles", "raster", "colour", "timecode_start_frame", "drop_frame", "reel", "engine", "seed", "output", "prompt", "negative_prompt", "preset", "quality", "retake", "regenerate", "bridge", "extend", "generate")
+    __slots__ = ("shot", "sequence_name", "record_range", "head_handle_frames", "tail_handle_frames", "keep_handles", "raster", "colour", "timecode_start_frame", "drop_frame", "reel", "engine", "seed", "output", "prompt", "negative_prompt", "preset", "quality", "references", "retake", "regenerate", "bridge", "extend", "generate", "restyle", "reframe")
     SHOT_FIELD_NUMBER: _ClassVar[int]
     SEQUENCE_NAME_FIELD_NUMBER: _ClassVar[int]
     RECORD_RANGE_FIELD_NUMBER: _ClassVar[int]
@@ -196,11 +223,14 @@ class GenerationRequest(_message.Message):
     NEGATIVE_PROMPT_FIELD_NUMBER: _ClassVar[int]
     PRESET_FIELD_NUMBER: _ClassVar[int]
     QUALITY_FIELD_NUMBER: _ClassVar[int]
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
     RETAKE_FIELD_NUMBER: _ClassVar[int]
     REGENERATE_FIELD_NUMBER: _ClassVar[int]
     BRIDGE_FIELD_NUMBER: _ClassVar[int]
     EXTEND_FIELD_NUMBER: _ClassVar[int]
     GENERATE_FIELD_NUMBER: _ClassVar[int]
+    RESTYLE_FIELD_NUMBER: _ClassVar[int]
+    REFRAME_FIELD_NUMBER: _ClassVar[int]
     shot: str
     sequence_name: str
     record_range: _time_pb2.TimeRange
@@ -219,9 +249,12 @@ class GenerationRequest(_message.Message):
     negative_prompt: str
     preset: str
     quality: Quality
+    references: _containers.RepeatedCompositeFieldContainer[SourceSpan]
     retake: RetakeSpec
     regenerate: RegenerateSpec
     bridge: BridgeSpec
     extend: ExtendSpec
     generate: GenerateSpec
-    def __init__(self, shot: _Optional[str] = ..., sequence_name: _Optional[str] = ..., record_range: _Optional[_Union[_time_pb2.TimeRange, _Mapping]] = ..., head_handle_frames: _Optional[int] = ..., tail_handle_frames: _Optional[int] = ..., keep_handles: _Optional[bool] = ..., raster: _Optional[_Union[Raster, _Mapping]] = ..., colour: _Optional[_Union[ColourTags, _Mapping]] = ..., timecode_start_frame: _Optional[int] = ..., drop_frame: _Optional[bool] = ..., reel: _Optional[str] = ..., engine: _Optional[str] = ..., seed: _Optional[int] = ..., output: _Optional[_Union[OutputSpec, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., preset: _Optional[str] = ..., quality: _Optional[_Union[Quality, str]] = ..., retake: _Optional[_Union[RetakeSpec, _Mapping]] = ..., regenerate: _Optional[_Union[RegenerateSpec, _Mapping]] = ..., bridge: _Optional[_Union[BridgeSpec, _Mapping]] = ..., extend: _Optional[_Union[ExtendSpec, _Mapping]] = ..., generate: _Optional[_Union[GenerateSpec, _Mapping]] = ...) -> None: ...
+    restyle: RestyleSpec
+    reframe: ReframeSpec
+    def __init__(self, shot: _Optional[str] = ..., sequence_name: _Optional[str] = ..., record_range: _Optional[_Union[_time_pb2.TimeRange, _Mapping]] = ..., head_handle_frames: _Optional[int] = ..., tail_handle_frames: _Optional[int] = ..., keep_handles: _Optional[bool] = ..., raster: _Optional[_Union[Raster, _Mapping]] = ..., colour: _Optional[_Union[ColourTags, _Mapping]] = ..., timecode_start_frame: _Optional[int] = ..., drop_frame: _Optional[bool] = ..., reel: _Optional[str] = ..., engine: _Optional[str] = ..., seed: _Optional[int] = ..., output: _Optional[_Union[OutputSpec, _Mapping]] = ..., prompt: _Optional[str] = ..., negative_prompt: _Optional[str] = ..., preset: _Optional[str] = ..., quality: _Optional[_Union[Quality, str]] = ..., references: _Optional[_Iterable[_Union[SourceSpan, _Mapping]]] = ..., retake: _Optional[_Union[RetakeSpec, _Mapping]] = ..., regenerate: _Optional[_Union[RegenerateSpec, _Mapping]] = ..., bridge: _Optional[_Union[BridgeSpec, _Mapping]] = ..., extend: _Optional[_Union[ExtendSpec, _Mapping]] = ..., generate: _Optional[_Union[GenerateSpec, _Mapping]] = ..., restyle: _Optional[_Union[RestyleSpec, _Mapping]] = ..., reframe: _Optional[_Union[ReframeSpec, _Mapping]] = ...) -> None: ...

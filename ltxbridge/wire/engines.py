@@ -103,6 +103,7 @@ def _limits_to_proto(limits: EngineLimits) -> pb.EngineLimits:
         frame_grid_offset=limits.frame_grid[1],
         deterministic=limits.deterministic,
         seeded_kinds=_KINDS.to_proto(limits.seeded_kinds),
+        presets=sorted(limits.presets),
     )
 
 
@@ -133,6 +134,7 @@ def _limits_from_proto(engine: pb.Engine, *, at: str) -> EngineLimits:
         ),
         deterministic=message.deterministic,
         seeded_kinds=_KINDS.from_proto(message.seeded_kinds),
+        presets=frozenset(message.presets),
         test_only=engine.test_only,
         source_type=source_type,
     )

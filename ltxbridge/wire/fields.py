@@ -60,6 +60,13 @@ def share(value: float, *, at: str) -> float:
     return value
 
 
+def content(value: bytes, *, at: str, longest: int) -> bytes:
+    """Insist on content of a sane length."""
+    if len(value) > longest:
+        raise invalid(at, f"has {len(value)} bytes; at most {longest} are taken")
+    return value
+
+
 def text(value: str, *, at: str, longest: int = 4096, required: bool = False) -> str:
     """Insist on text of a sane length, without NUL."""
     if required and not value:

@@ -10,12 +10,21 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from interchange.errors import InvalidInputError
 from interchange.model.caller import LOCAL
 from interchange.model.engine import PlannedGeometry
-from interchange.model.job import Job, JobState, Progress
+from interchange.model.job import LONGEST_PREVIEW_BYTES, Job, JobState, Progress
 from interchange.model.request import Codec
 from interchange.model.take import Take
 from ltxbridge.v1 import generation_service_pb2 as pb
 from ltxbridge.wire.errors import error_from_status, error_to_status
-from ltxbridge.wire.fields import EnumTable, at_least, invalid, require, sending, share, text
+from ltxbridge.wire.fields import (
+    EnumTable,
+    at_least,
+    content,
+    invalid,
+    require,
+    sending,
+    share,
+    text,
+)
 from ltxbridge.wire.names import job_id_from_name, job_name
 from ltxbridge.wire.requests import CODEC, request_from_proto, request_to_proto
 from ltxbridge.wire.values import (
@@ -62,6 +71,7 @@ def job_to_proto(job: Job) -> pb.Job:
                 done_count=job.progress.done,
                 total_count=job.progress.total,
                 fraction=job.progress.fraction,
+                preview=job.progress.preview,
             ),
             take=None if job.take is None else _take_to_proto(job.take),
             error=None if job.error is None else error_to_status(job.error),
@@ -130,6 +140,7 @@ def _progress_from_proto(message: pb.Progress, *, at: str) -> Progress:
         done=at_least(message.done_count, 0, at=f"{at}.done_count"),
         total=at_least(message.total_count, 0, at=f"{at}.total_count"),
         fraction=share(message.fraction, at=f"{at}.fraction"),
+        preview=content(message.preview, at=f"{at}.preview", longest=LONGEST_PREVIEW_BYTES),
     )
 
 

@@ -8,6 +8,7 @@ from interchange.errors import InvalidInputError, Reason
 from interchange.model.directive import AudioPolicy, Edge, Quality, StartFrom
 from interchange.model.request import (
     LONGEST_PROMPT,
+    MOST_REFERENCES,
     BridgeSpec,
     Codec,
     ExtendSpec,
@@ -15,7 +16,9 @@ from interchange.model.request import (
     GenerationRequest,
     JobSpec,
     OutputSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -23,6 +26,8 @@ from interchange.timebase import FrameRate
 from ltxbridge.v1 import request_pb2
 from ltxbridge.wire.fields import EnumTable, at_least, invalid, require, sending, share, text
 from ltxbridge.wire.values import (
+    aspect_from_proto,
+    aspect_to_proto,
     box_from_proto,
     box_to_proto,
     colour_from_proto,
@@ -85,6 +90,7 @@ def request_to_proto(request: GenerationRequest) -> request_pb2.GenerationReques
             negative_prompt=request.negative_prompt,
             preset=request.preset,
             quality=_QUALITY.to_proto(request.quality),
+            references=[_span_to_proto(span) for span in request.references],
         )
         _write_spec(request.spec, message)
     return message
@@ -135,6 +141,7 @@ def request_from_proto(
         ),
         preset=text(message.preset, at=f"{at}.preset"),
         quality=_QUALITY.from_proto(message.quality, at=f"{at}.quality"),
+        references=_read_references(message, rate, at=f"{at}.references"),
     )
 
 
@@ -186,6 +193,20 @@ def _write_spec(spec: JobSpec, message: request_pb2.GenerationRequest) -> None:
                     image_path=spec.image or "", audio_path=spec.audio_file or ""
                 )
             )
+        case RestyleSpec():
+            message.restyle.CopyFrom(
+                request_pb2.RestyleSpec(
+                    source=_span_to_proto(spec.source),
+                    matte_path=spec.matte or "",
+                    box=None if spec.box is None else box_to_proto(spec.box),
+                )
+            )
+        case ReframeSpec():
+            message.reframe.CopyFrom(
+                request_pb2.ReframeSpec(
+                    source=_span_to_proto(spec.source), aspect=aspect_to_proto(spec.aspect)
+                )
+            )
 
 
 def _read_spec(message: request_pb2.GenerationRequest, rate: FrameRate, *, at: str) -> JobSpec:
@@ -214,6 +235,10 @@ def _read_spec(message: request_pb2.GenerationRequest, rate: FrameRate, *, at: s
                 image=text(generate.image_path, at=f"{at}.generate.image_path") or None,
                 audio_file=text(generate.audio_path, at=f"{at}.generate.audio_path") or None,
             )
+        case "restyle":
+            return _read_restyle(message.restyle, rate, at=f"{at}.restyle")
+        case "reframe":
+            return _read_reframe(message.reframe, rate, at=f"{at}.reframe")
         case _:
             raise invalid(f"{at}.spec", "is missing: no job kind was named")
 
@@ -239,6 +264,35 @@ def _read_regenerate(
     )
 
 
+def _read_restyle(message: request_pb2.RestyleSpec, rate: FrameRate, *, at: str) -> RestyleSpec:
+    return RestyleSpec(
+        source=_read_span(message, "source", rate, at=at),
+        matte=text(message.matte_path, at=f"{at}.matte_path") or None,
+        box=box_from_proto(message.box, at=f"{at}.box") if message.HasField("box") else None,
+    )
+
+
+def _read_reframe(message: request_pb2.ReframeSpec, rate: FrameRate, *, at: str) -> ReframeSpec:
+    require(message, "aspect", at=at)
+    return ReframeSpec(
+        source=_read_span(message, "source", rate, at=at),
+        aspect=aspect_from_proto(message.aspect, at=f"{at}.aspect"),
+    )
+
+
+def _read_references(
+    message: request_pb2.GenerationRequest, rate: FrameRate, *, at: str
+) -> tuple[SourceSpan, ...]:
+    if len(message.references) > MOST_REFERENCES:
+        raise invalid(
+            at, f"names {len(message.references)} shots; at most {MOST_REFERENCES} are taken"
+        )
+    return tuple(
+        _span_from_proto(span, rate, at=f"{at}[{index}]")
+        for index, span in enumerate(message.references)
+    )
+
+
 def _span_to_proto(span: SourceSpan) -> request_pb2.SourceSpan:
     return request_pb2.SourceSpan(
         path=span.path,
@@ -256,15 +310,19 @@ def _read_span(
     spec: request_pb2.RetakeSpec
     | request_pb2.RegenerateSpec
     | request_pb2.BridgeSpec
-    | request_pb2.ExtendSpec,
+    | request_pb2.ExtendSpec
+    | request_pb2.RestyleSpec
+    | request_pb2.ReframeSpec,
     name: str,
     rate: FrameRate,
     *,
     at: str,
 ) -> SourceSpan:
     require(spec, name, at=at)
-    at = f"{at}.{name}"
-    message: request_pb2.SourceSpan = getattr(spec, name)
+    return _span_from_proto(getattr(spec, name), rate, at=f"{at}.{name}")
+
+
+def _span_from_proto(message: request_pb2.SourceSpan, rate: FrameRate, *, at: str) -> SourceSpan:
     for field in ("media_rate", "record_range", "first_frame", "step", "colour"):
         require(message, field, at=at)
     record_range = filled_range_from_proto(message.record_range, at=f"{at}.record_range")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 from interchange.errors import Reason
-from interchange.model.directive import Box
+from interchange.model.directive import Aspect, Box
 from interchange.model.media import ColourTags, Raster
 from interchange.timebase import FrameRate, TimeRange
 from ltxbridge.v1 import request_pb2, time_pb2
@@ -138,6 +138,23 @@ def colour_from_proto(message: request_pb2.ColourTags, *, at: str) -> ColourTags
 def box_to_proto(box: Box) -> request_pb2.Box:
     """Write a part of the picture."""
     return request_pb2.Box(x_px=box.x, y_px=box.y, width_px=box.width, height_px=box.height)
+
+
+def aspect_to_proto(aspect: Aspect) -> request_pb2.Aspect:
+    """Write width to height."""
+    return request_pb2.Aspect(width=aspect.width, height=aspect.height)
+
+
+def aspect_from_proto(message: request_pb2.Aspect, *, at: str) -> Aspect:
+    """Read width to height.
+
+    Raises:
+        InvalidInputError: A side of zero or below.
+    """
+    return Aspect(
+        width=at_least(message.width, 1, at=f"{at}.width"),
+        height=at_least(message.height, 1, at=f"{at}.height"),
+    )
 
 
 def box_from_proto(message: request_pb2.Box, *, at: str) -> Box:

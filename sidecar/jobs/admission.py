@@ -30,7 +30,7 @@ from interchange.model.request import (
     SourceSpan,
 )
 from sidecar.filesystem import FileSystem
-from sidecar.jobs.work import check_shot_name, read_paths
+from sidecar.jobs.work import check_shot_name
 from sidecar.lifecycle.quota import Quota, expected_bytes
 from sidecar.media.delivery import refuse_unfit
 
@@ -109,13 +109,18 @@ def _resolved(request: GenerationRequest, paths: Paths) -> GenerationRequest:
     return replace(
         request,
         spec=_resolved_spec(request.spec, paths),
+        references=tuple(_resolved_span(span, paths) for span in request.references),
         output=replace(request.output, directory=str(directory)),
     )
 
 
+def _resolved_span(span: SourceSpan, paths: Paths) -> SourceSpan:
+    return replace(span, path=str(paths.source(span.path)))
+
+
 def _resolved_spec(spec: JobSpec, paths: Paths) -> JobSpec:
     def span(named: SourceSpan) -> SourceSpan:
-        return replace(named, path=str(paths.source(named.path)))
+        return _resolved_span(named, paths)
 
     def path(named: str | None) -> str | None:
         return None if named is None else str(paths.source(named))
@@ -138,14 +143,14 @@ def check_places(request: GenerationRequest) -> None:
         NotFoundError: A source is gone.
         NotAllowedError: Somebody put a link on the way, so that another file would be opened.
     """
-    for path in (*map(Path, read_paths(request)), Path(request.output.directory)):
+    for path in (*map(Path, request.files_read), Path(request.output.directory)):
         if path.resolve() != path:
             raise NotAllowedError(
                 f"{path} leads somewhere else than when the job was made. Run it again.",
                 reason=Reason.PATH_OUTSIDE_ROOTS,
                 metadata={"path": str(path)},
             )
-    for text in read_paths(request):
+    for text in request.files_read:
         if not Path(text).is_file():
             raise NotFoundError(
                 f"{text} is not there any more. Bring it back or relink the clip, then run it again.",
@@ -182,13 +187,14 @@ def _check_values(request: GenerationRequest) -> None:
         raise InvalidInputError("Handles cannot be shorter than no frames at all.")
     if request.raster.width_px < 1 or request.raster.height_px < 1:
         raise InvalidInputError(f"{request.raster} is not a picture size.")
-    ranges = [request.record_range, *(span.record_range for span in request.sources)]
+    spans = (*request.sources, *request.references)
+    ranges = [request.record_range, *(span.record_range for span in spans)]
     if any(record_range.rate != request.frame_rate for record_range in ranges):
         raise InvalidInputError(
             f"Every record range must count at the sequence's {request.frame_rate} frames a second.",
             reason=Reason.RANGE_INVALID,
         )
-    if any(span.record_range.length < 1 for span in request.sources):
+    if any(span.record_range.length < 1 for span in spans):
         raise InvalidInputError(
             "A source has no frames to read. Give the clip at least one.",
             reason=Reason.RANGE_INVALID,

@@ -37,7 +37,7 @@ from interchange.model.take import Take
 from interchange.timebase import TimeRange
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.sound import file_sound
-from sidecar.jobs.work import TakeDraft, WorkOrder, read_paths
+from sidecar.jobs.work import TakeDraft, WorkOrder
 from sidecar.media.frames import NativeFrame, TakeFrame
 from sidecar.pipelines.base import (
     CancelCheck,
@@ -296,7 +296,7 @@ def _slate_lines(order: WorkOrder, engine: Engine) -> tuple[str, ...]:
 
 def _checked_digests(request: GenerationRequest, stages: Stages) -> dict[str, str]:
     _check_unchanged(request)
-    return {path: stages.digest(Path(path)) for path in read_paths(request)}
+    return {path: stages.digest(Path(path)) for path in request.files_read}
 
 
 def _check_unchanged(request: GenerationRequest) -> None:

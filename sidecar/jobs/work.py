@@ -10,16 +10,7 @@ from pathlib import Path
 
 from interchange.errors import InvalidInputError
 from interchange.model.engine import PlannedGeometry
-from interchange.model.request import (
-    BridgeSpec,
-    ExtendSpec,
-    GenerateSpec,
-    GenerationRequest,
-    ReframeSpec,
-    RegenerateSpec,
-    RestyleSpec,
-    RetakeSpec,
-)
+from interchange.model.request import GenerationRequest
 from interchange.model.take import Take
 
 MEDIA_SUFFIX = ".mov"
@@ -87,21 +78,6 @@ class TakeDraft:
     manifest_part: str
     manifest_sha256: str
     take: Take
-
-
-def read_paths(request: GenerationRequest) -> tuple[str, ...]:
-    """Every file a job reads, once each, sources first."""
-    beside: tuple[str | None, ...] = ()
-    match request.spec:
-        case RetakeSpec(matte=matte) | RestyleSpec(matte=matte):
-            beside = (matte,)
-        case GenerateSpec(image=image, audio_file=audio_file):
-            beside = (image, audio_file)
-        case RegenerateSpec() | BridgeSpec() | ExtendSpec() | ReframeSpec():
-            pass
-    spans = (*request.sources, *request.references)
-    paths = [span.path for span in spans] + [path for path in beside if path]
-    return tuple(dict.fromkeys(paths))
 
 
 def take_name(shot: str, version: int) -> str:

@@ -13,7 +13,6 @@ from pathlib import Path
 from interchange.model.job import Job
 from interchange.model.take import Take
 from sidecar.filesystem import FileSystem
-from sidecar.jobs.work import read_paths
 from sidecar.lifecycle.links import TimelineLinks, documents_in, recognisable
 from sidecar.lifecycle.policy import Item, Kind, StoredFile
 
@@ -31,7 +30,7 @@ def take_items(jobs: Sequence[Job], *, keep_used_in: Sequence[Path] = ()) -> tup
         jobs: All of the job table: those that have not ended hold the takes they read.
         keep_used_in: Folders whose timelines hold the takes they show, beside those of the deliveries.
     """
-    reading = {path for job in jobs if not job.state.terminal for path in read_paths(job.request)}
+    reading = {path for job in jobs if not job.state.terminal for path in job.request.files_read}
     made = [(job, job.take) for job in jobs if job.state.terminal and job.take is not None]
     folders = {Path(take.path).parent for _, take in made}
     documents = {
@@ -85,7 +84,7 @@ def upload_items(state_dir: Path, jobs: Sequence[Job]) -> tuple[Item, ...]:
         state_dir: The state folder.
         jobs: All of the job table: those that have not ended hold what they read.
     """
-    reading = {path for job in jobs if not job.state.terminal for path in read_paths(job.request)}
+    reading = {path for job in jobs if not job.state.terminal for path in job.request.files_read}
     try:
         folders = sorted((state_dir / "uploads").resolve().iterdir())
     except OSError:  # nobody ever sent anything

@@ -10,7 +10,6 @@ from typing import Protocol
 from interchange.errors import BridgeError
 from interchange.model.caller import LOCAL_CALLER, Caller
 from interchange.model.job import Job, JobState
-from sidecar.jobs.work import read_paths
 from sidecar.transfers.store import UploadStore
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +37,7 @@ async def files_in_use(jobs: JobList) -> frozenset[Path]:
         page, page_token = await jobs.list(
             caller=LOCAL_CALLER, states=_AT_WORK, page_size=_PAGE, page_token=page_token
         )
-        found |= {Path(text) for job in page for text in read_paths(job.request)}
+        found |= {Path(text) for job in page for text in job.request.files_read}
         if not page_token:
             return frozenset(found)
 

@@ -21,13 +21,16 @@ from support.model_examples import JOB_ID, example_request
 from support.network_door import bearer
 from support.numbered import write_numbered_movie
 
+from interchange.model.directive import Aspect
 from interchange.model.media import BT709, Raster
 from interchange.model.request import (
     BridgeSpec,
     ExtendSpec,
     GenerateSpec,
     OutputSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -52,6 +55,10 @@ KINDS = {
     "request.extend.source.path": "path",
     "request.generate.image_path": "path",
     "request.generate.audio_path": "path",
+    "request.restyle.source.path": "path",
+    "request.restyle.matte_path": "path",
+    "request.reframe.source.path": "path",
+    "request.references.path": "path",
     # part of a file name that the sidecar makes
     "request.shot": "file name",
     "file_name": "last part of a path elsewhere",
@@ -199,6 +206,8 @@ def _request(media: Path, at: str):
         "bridge": BridgeSpec(outgoing=span, incoming=span, cut=1013),
         "extend": ExtendSpec(source=span),
         "generate": GenerateSpec(),
+        "restyle": RestyleSpec(source=span),
+        "reframe": ReframeSpec(source=span, aspect=Aspect(9, 16)),
     }
     request = example_request(
         frame_rate=RATE,
@@ -209,6 +218,7 @@ def _request(media: Path, at: str):
         engine="animatic",
         spec=specs.get(at.split(".")[1], specs["retake"]),
         output=OutputSpec(directory=str(media / "takes")),
+        references=(span,) if at.startswith("request.references") else (),
     )
     return generation.CreateJobRequest(request=wire.request_to_proto(request), validate_only=True)
 
@@ -217,6 +227,8 @@ def _set(message, at: str, value: object) -> None:
     *parents, last = at.split(".")
     for parent in parents:
         message = getattr(message, parent)
+        if hasattr(message, "add"):  # a repeated field: its first
+            message = message[0]
     setattr(message, last, value)
 
 

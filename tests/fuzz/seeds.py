@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -12,11 +13,14 @@ from support.fcpxml_builder import Clip, Document, Gap, Mark, Storyline
 from support.model_examples import JOB_ID, example_engine, example_job, example_request
 from support.numbered import write_numbered_movie
 
+from interchange.model.directive import Aspect
+from interchange.model.job import Progress
+from interchange.model.request import GenerationRequest, ReframeSpec
 from interchange.timebase import FrameRate
 from ltxbridge import wire
 from sidecar.credentials.identity import load_or_create_identity
 from sidecar.serialise import dump
-from sidecar.worker.messages import Heartbeat, Hello, Ready, Stop, to_line
+from sidecar.worker.messages import Advanced, Heartbeat, Hello, Ready, Stop, to_line
 
 RATE = FrameRate(24000, 1001)
 
@@ -66,13 +70,15 @@ def sounds() -> tuple[bytes, ...]:
 
 def jsons() -> tuple[bytes, ...]:
     """Stored model values."""
-    return (dump(example_job()).encode(), dump(example_request()).encode())
+    values = (example_job(), example_request(), _with_everything())
+    return tuple(dump(value).encode() for value in values)
 
 
 def worker_lines() -> tuple[bytes, ...]:
     """Lines of the worker's pipe."""
     hello = Hello("identity", "a:b", "c:d", "/state", "0", 1.0)
-    messages = (hello, Heartbeat(5), Ready("x"), Stop("0" * 32))
+    further = Advanced("0" * 32, Progress("denoising", 1, 8, 0.1, b"\xff\xd8"))
+    messages = (hello, Heartbeat(5), Ready("x"), further, Stop("0" * 32))
     return tuple(to_line(message) for message in messages)
 
 
@@ -80,9 +86,17 @@ def requests() -> tuple[bytes, ...]:
     """Requests, jobs and engines as they cross the wire."""
     return (
         wire.request_to_proto(example_request()).SerializeToString(),
+        wire.request_to_proto(_with_everything()).SerializeToString(),
         wire.job_to_proto(example_job()).SerializeToString(),
         wire.engine_to_proto(example_engine()).SerializeToString(),
     )
+
+
+def _with_everything() -> GenerationRequest:
+    """A reframe that names another shot."""
+    plain = example_request()
+    (span,) = plain.sources
+    return replace(plain, spec=ReframeSpec(span, Aspect(9, 16)), references=(span,))
 
 
 def calls(kind: type[Message], method: MethodDescriptor) -> tuple[bytes, ...]:

@@ -6,18 +6,28 @@ from fractions import Fraction
 from hypothesis import strategies as st
 
 from interchange import errors
-from interchange.model.directive import AudioPolicy, Box, Edge, JobKind, Quality, StartFrom
+from interchange.model.directive import Aspect, AudioPolicy, Box, Edge, JobKind, Quality, StartFrom
 from interchange.model.engine import DigitalSourceType, EngineLimits, PlannedGeometry
-from interchange.model.job import EngineState, EngineStatus, Job, JobState, Progress
+from interchange.model.job import (
+    LONGEST_PREVIEW_BYTES,
+    EngineState,
+    EngineStatus,
+    Job,
+    JobState,
+    Progress,
+)
 from interchange.model.media import ColourTags, Raster
 from interchange.model.request import (
+    MOST_REFERENCES,
     BridgeSpec,
     Codec,
     ExtendSpec,
     GenerateSpec,
     GenerationRequest,
     OutputSpec,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -47,6 +57,7 @@ colours = st.builds(ColourTags, code_points, code_points, code_points, st.boolea
 boxes = st.builds(
     Box, *(st.integers(0, INT32), st.integers(0, INT32), st.integers(1, INT32)), st.integers(1, 9)
 )
+aspects = st.builds(Aspect, st.integers(1, INT32), st.integers(1, INT32))
 counts = st.integers(0, INT32)
 sizes = st.integers(0, INT64)
 shares = st.floats(0, 1)
@@ -89,6 +100,8 @@ def specs(rate: FrameRate):
         st.builds(BridgeSpec, spans(rate), spans(rate), st.integers(-INT64, INT64)),
         st.builds(ExtendSpec, spans(rate), st.sampled_from(Edge), audio_policies),
         st.builds(GenerateSpec, optional_path, optional_path),
+        st.builds(RestyleSpec, spans(rate), optional_path, st.none() | boxes),
+        st.builds(ReframeSpec, spans(rate), aspects),
     )
 
 
@@ -118,10 +131,13 @@ def requests(draw) -> GenerationRequest:
             negative_prompt=words,
             preset=words,
             quality=st.sampled_from(Quality),
+            references=st.lists(spans(rate), max_size=MOST_REFERENCES).map(tuple),
         )
     )
 
 
+# Mostly short: what matters about a long one is that it has its length.
+previews = st.binary(max_size=20) | st.just(bytes(LONGEST_PREVIEW_BYTES))
 bridge_errors = st.builds(
     lambda kind, message, reason, metadata: kind(message, reason=reason, metadata=metadata),
     st.sampled_from(errors.BridgeError.__subclasses__()),
@@ -175,7 +191,7 @@ jobs = st.builds(
     priority=st.integers(-INT32, INT32),
     request=requests(),
     geometry=geometries(),
-    progress=st.builds(Progress, filled_words, sizes, sizes, shares),
+    progress=st.builds(Progress, filled_words, sizes, sizes, shares, previews),
     take=st.none() | takes(),
     error=st.none() | bridge_errors,
     attempts=counts,
@@ -210,6 +226,7 @@ engine_statuses = st.builds(
         seeded_kinds=_subsets(JobKind),
         source_type=st.sampled_from(DigitalSourceType),
         test_only=st.booleans(),
+        presets=st.frozensets(words, max_size=3),
     ),
     model_identity=words,
     state=st.sampled_from(EngineState),

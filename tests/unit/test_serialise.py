@@ -128,3 +128,17 @@ def test_fingerprint_is_pinned():
     request = example_request()
     assert fingerprint(request).startswith("d265fcb0b5912fc2")
     assert fingerprint(replace(request, seed=8)) != fingerprint(request)
+
+
+def test_references_count_where_there_are_any():
+    request = example_request()
+    (span,) = request.sources
+    one, two = (replace(request, references=(span,) * count) for count in (1, 2))
+    assert len({fingerprint(value) for value in (request, one, two)}) == 3
+    assert load(GenerationRequest, dump(one)) == one
+
+
+def test_progress_without_preview_is_written_as_before():
+    assert "preview" not in dump(Progress("generating", 1, 2, 0.5))
+    shown = Progress("generating", 1, 2, 0.5, b"\xff\xd8")
+    assert load(Progress, dump(shown)) == shown

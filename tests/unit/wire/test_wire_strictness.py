@@ -30,6 +30,13 @@ def _set(path, value):
     return spoil
 
 
+def _name_references(message, count):
+    """The last one lacks its path."""
+    for _ in range(count):
+        message.references.add().CopyFrom(message.retake.source)
+    message.references[-1].ClearField("path")
+
+
 @pytest.mark.parametrize(
     ("field", "spoil"),
     [
@@ -77,6 +84,10 @@ def _set(path, value):
         ("request.bridge.outgoing", _set("bridge.cut_frame", 1)),
         ("request.extend.source", _set("extend.edge", 1)),
         ("request.generate.image_path", _set("generate.image_path", "\0")),
+        ("request.restyle.source", _set("restyle.matte_path", "/media/m.png")),
+        ("request.reframe.aspect", _set("reframe.source.path", "/a")),
+        ("request.references", lambda message: _name_references(message, 5)),
+        ("request.references[1].path", lambda message: _name_references(message, 2)),
     ],
 )
 def test_spoilt_request_is_refused_with_the_field(field, spoil):
@@ -112,6 +123,7 @@ def test_unspecified_choices_take_the_stated_defaults():
         ("job.geometry.deliver_raster", _unset("geometry.deliver_raster")),
         ("job.progress", _unset("progress")),
         ("job.progress.fraction", _set("progress.fraction", 1.01)),
+        ("job.progress.preview", _set("progress.preview", bytes(65_537))),
         ("job.state", _unset("state")),
         ("job.state", _set("state", 42)),
         ("job.revision", _set("revision", -1)),
