@@ -11,9 +11,16 @@ import shutil
 import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from sidecar.filesystem import FileSystem
+from sidecar.models.checkpoint import Checkpoint
+
+if TYPE_CHECKING:  # torch takes seconds to import
+    from sidecar.pipelines.ltx23.components import Components
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -96,3 +103,27 @@ def short_dir() -> Iterator[Path]:
         root = Path("/tmp")
     with tempfile.TemporaryDirectory(prefix="ltxb-", dir=root) as folder:
         yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
+    """The tiny LTX-2.3, built once per session whatever the number of its processes."""
+    from support.tiny_ltx import shared_cache
+
+    from sidecar.pipelines.ltx23 import tiny
+
+    return tiny.tiny_checkpoint(shared_cache(tmp_path_factory), FileSystem())
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tiny_checkpoint: Checkpoint) -> Path:
+    """Its folder in the diffusers layout; read only."""
+    return tiny_checkpoint.path
+
+
+@pytest.fixture(scope="session")
+def tiny_components(tiny_checkpoint: Checkpoint) -> Components:
+    """Its loaded components, shared: a test that changes one loads its own with `load_tiny`."""
+    from support.tiny_ltx import load_tiny
+
+    return load_tiny(tiny_checkpoint)

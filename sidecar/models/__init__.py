@@ -1,0 +1,1 @@
+"""Checkpoints: what is installed, from where, with which digests, and under which licences. Knows no torch."""
