@@ -81,6 +81,17 @@ def fingerprint(value: object) -> str:
     return hashlib.sha256(dump(value).encode()).hexdigest()
 
 
+def used_fields(value: Any) -> dict[str, Any]:
+    """A dataclass's fields by name, without those that came after the first release and are empty."""
+    kind = type(value).__name__
+    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    return {
+        name: item
+        for name, item in fields.items()
+        if item or (kind, name) not in _LEFT_OUT_WHEN_EMPTY
+    }
+
+
 class _MismatchError(ValueError):
     """The JSON does not have the shape of the type."""
 
@@ -110,18 +121,9 @@ def _encoded(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_encoded(item) for item in value]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {_TYPE_KEY: type(value).__name__, **_fields(value)}
+        fields = {name: _encoded(item) for name, item in used_fields(value).items()}
+        return {_TYPE_KEY: type(value).__name__, **fields}
     raise InternalError(f"A {type(value).__name__} has no stored form.")
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    name = type(value).__name__
-    fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    return {
-        field: _encoded(content)
-        for field, content in fields.items()
-        if content or (name, field) not in _LEFT_OUT_WHEN_EMPTY
-    }
 
 
 def _as_text(value: Fraction | datetime | bytes) -> str:

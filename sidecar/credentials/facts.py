@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from fractions import Fraction
@@ -26,6 +26,7 @@ from interchange.model.request import (
     SourceSpan,
 )
 from interchange.timebase import TimeRange
+from sidecar.serialise import used_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +145,13 @@ def file_title(path: str) -> str:
 def _plain(value: object) -> object:
     """The value as JSON types; a dataclass carries its type's name, so that kinds never look alike."""
     if is_dataclass(value) and not isinstance(value, type):
-        plain: dict[str, object] = {f.name: _plain(getattr(value, f.name)) for f in fields(value)}
+        plain = {name: _plain(item) for name, item in used_fields(value).items()}
         return {"type": type(value).__name__, **plain}
     match value:
         case Enum():
             return str(value.value)
+        case tuple():
+            return [_plain(item) for item in value]
         case Fraction():
             return f"{value.numerator}/{value.denominator}"
         case str() | bool() | int() | None:

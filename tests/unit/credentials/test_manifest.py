@@ -179,8 +179,10 @@ def test_source_frames_follow_speed_and_rate_and_are_held_outside():
 
 def test_the_request_digest_is_stable_and_sees_every_field():
     request = request_of("retake")
-    assert request_digest(request) == request_digest(request_of("retake"))
+    # Pinned: takes that were signed by an earlier version must still be matched to their requests.
+    assert request_digest(request).startswith("892d9e766e1e1ab1")
     for other in (
+        replace(request, references=request.sources),
         replace(request, seed=42),
         replace(request, prompt="a very secret prompt."),
         replace(request, spec=ExtendSpec(source=request.spec.source)),
