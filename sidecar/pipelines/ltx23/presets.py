@@ -33,8 +33,9 @@ from typing import Final
 
 from interchange.errors import InvalidInputError, NotFoundError
 from interchange.model.request import LONGEST_PROMPT
+from sidecar.models.checkpoint import LoraUse
+from sidecar.pipelines.ltx23.recipes import RECIPES
 
-RECIPE_NAMES: Final = ("distilled", "two-stage", "dev", "dev-two-stage")
 _PLACE: Final = "{prompt}"
 _ENDING: Final = ".toml"
 _MOST_BYTES: Final = 64 * 1024
@@ -53,19 +54,6 @@ class Reference(StrEnum):
 
     PICTURES = "pictures"
     EDGES = "edges"
-
-
-@dataclass(frozen=True, slots=True)
-class LoraUse:
-    """One LoRA file and how much of it.
-
-    Args:
-        path: The safetensors file.
-        strength: Factor on its change of the weights; 1.0 as it was trained.
-    """
-
-    path: Path
-    strength: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,8 +231,8 @@ def _preset(name: str, content: bytes, file: str, folder: Path | None) -> Preset
         raise _Origin(file).refuse(f"is no valid TOML: {error}") from error
     _only(document, _KEYS, file, "")
     recipe = _text(document.get("recipe"), _Origin(file, "recipe"))
-    if recipe not in RECIPE_NAMES:
-        raise _Origin(file, "recipe").refuse(f"cannot be {recipe!r}; {_hint(recipe, RECIPE_NAMES)}")
+    if recipe not in RECIPES:
+        raise _Origin(file, "recipe").refuse(f"cannot be {recipe!r}; {_hint(recipe, RECIPES)}")
     reference = document.get("reference")
     loras = _loras(document.get("lora", []), file, folder)
     if reference is not None and not loras:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from interchange.errors import BridgeError, InvalidInputError, NotFoundError
+from sidecar.models.checkpoint import LoraUse
 from sidecar.pipelines.ltx23.presets import (
-    LoraUse,
     Preset,
     Reference,
     find_preset,
