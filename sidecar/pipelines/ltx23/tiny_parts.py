@@ -5,6 +5,7 @@ Weights are drawn from torch's default generator as the layers do it; the caller
 
 from __future__ import annotations
 
+import math
 from typing import Any, Final
 
 import torch
@@ -37,6 +38,14 @@ _AUDIO_HEAD: Final = 12
 _MEL_BINS: Final = 16
 _REGISTERS: Final = 128
 _PICTURE_TOKENS: Final = 4
+
+# How far random weights are pushed so that there is something to see and hear, and prompts make a difference.
+_DETAIL: Final = 0.2
+_CONTRAST: Final = 1.6
+_VOICE: Final = 2.0
+_LOUDNESS: Final = 0.05
+_OBEDIENCE: Final = 32.0
+_WILL: Final = 2.0
 
 # Gemma 3's turns; the system's words go into the first turn of the user.
 _CHAT_TEMPLATE: Final = (
@@ -137,7 +146,7 @@ def _text_encoder(tokenizer: GemmaTokenizer) -> Gemma3ForConditionalGeneration:
 
 
 def _transformer() -> LTX2VideoTransformer3DModel:
-    return LTX2VideoTransformer3DModel(
+    transformer = LTX2VideoTransformer3DModel(
         in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS, num_attention_heads=_HEADS,
         attention_head_dim=_VIDEO_HEAD, cross_attention_dim=_HEADS * _VIDEO_HEAD,
         gated_attn=True, cross_attn_mod=True,
@@ -148,6 +157,13 @@ def _transformer() -> LTX2VideoTransformer3DModel:
         rope_double_precision=True, rope_type="split", use_prompt_embeddings=False,
         perturbed_attn=True,
     ).eval()  # fmt: skip
+    with torch.no_grad():
+        for block in transformer.transformer_blocks:
+            block.attn2.to_out[0].weight.mul_(_OBEDIENCE)
+            block.audio_attn2.to_out[0].weight.mul_(_OBEDIENCE)
+        transformer.proj_out.weight.mul_(_WILL)
+        transformer.audio_proj_out.weight.mul_(_WILL)
+    return transformer
 
 
 def _connectors() -> LTX2TextConnectors:
@@ -181,20 +197,27 @@ def _vae() -> AutoencoderKLLTX2Video:
     vae.latents_mean.normal_(0.0, 0.1)
     vae.latents_std.uniform_(0.15, 0.25)
     with torch.no_grad():
+        for block in (vae.decoder.mid_block, *vae.decoder.up_blocks):
+            for upsampler in getattr(block, "upsamplers", None) or ():
+                _smooth(upsampler.conv.conv, math.prod(upsampler.stride))
         output = vae.decoder.conv_out.conv
-        _smooth_patches(output.weight)
-        _smooth_patches(output.bias)
-        output.weight.mul_(1.6)
+        _smooth(output, vae.config.patch_size**2)
+        output.weight.mul_(_CONTRAST)
+        output.bias.zero_()
     return vae
 
 
-def _smooth_patches(weight: torch.Tensor) -> None:
-    """Make the 4 x 4 pixels of a patch alike, so that pictures have shapes and not only noise.
+def _smooth(conv: torch.nn.Conv3d, neighbours: int) -> None:
+    """Make the pixels that come out of one place alike, so that pictures have shapes and not only noise.
 
-    Shapes: weight: [3 * 4 * 4, ...], channels slowest.
+    Args:
+        conv: Its output channels are shuffled into space and time, neighbours varying fastest.
+        neighbours: How many of its output channels become neighbours.
     """
-    patches = weight.view(3, 16, *weight.shape[1:])
-    weight.copy_((0.2 * patches + patches.sum(1, keepdim=True) / 4).reshape(weight.shape))
+    for parameter in (conv.weight, conv.bias):
+        apart = parameter.unflatten(0, (-1, neighbours))
+        together = apart.sum(1, keepdim=True) / math.sqrt(neighbours)
+        parameter.copy_((_DETAIL * apart + together).flatten(0, 1))
 
 
 def _audio_vae() -> AutoencoderKLLTX2Audio:
@@ -236,5 +259,8 @@ def _vocoder() -> LTX2VocoderWithBWE:
     vocoder.mel_stft.mel_basis.copy_(torch.from_numpy(filters.T))
     with torch.no_grad():
         for generator in (vocoder.vocoder, vocoder.bwe_generator):
-            generator.conv_out.weight.mul_(0.1)
+            generator.conv_in.weight.mul_(_VOICE)
+            for layer in generator.upsamplers:
+                layer.weight.mul_(_VOICE)
+            generator.conv_out.weight.mul_(_LOUDNESS)
     return vocoder
