@@ -6,20 +6,23 @@ same in the same words.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Mapping
 
-from interchange.errors import Reason, UnsupportedError
-from interchange.model.directive import Edge
+from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from interchange.model.engine import EngineLimits, PlannedGeometry
 from interchange.model.media import Raster
 from interchange.model.request import (
     ExtendSpec,
     GenerateSpec,
     GenerationRequest,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
 )
-from interchange.timebase import TimeRange
+from interchange.timebase import TimeRange, format_timecode
+from interchange.window import generate_range, made_range
 
 Engines = Mapping[str, EngineLimits]
 """Limits of every engine there is, by name."""
@@ -41,24 +44,25 @@ def plan_geometry(
 
     Raises:
         UnsupportedError: `ENGINE_LIMIT`; the message names the engine, what it lacks and what would do.
+        InvalidInputError: `DIRECTIVE_INVALID` for a preset that the engine does not have.
     """
     others = engines or {}
     _check_abilities(request, limits, others)
-    made = request.record_range if request.keep_handles else request.file_range
-    at_head = isinstance(request.spec, ExtendSpec) and request.spec.edge is Edge.HEAD
-    generated = grid_range(made, limits=limits, extra_at_head=at_head)
+    made, generated = made_range(request), generate_range(request, limits)
     padded = _padded_raster(request.raster, limits.size_multiple_px)
     _check_frames(request, limits, others, frames=generated.length)
-    _check_pixels(limits, others, raster=padded)
+    _check_pixels(request, limits, others, raster=padded)
     notes = []
     if generated != made:
-        notes.append(
-            f"{limits.engine} makes {generated.length} frames to fill {made.length}; "
-            f"the {generated.length - made.length} extra ones are not delivered."
-        )
+        notes.append(_superset_note(request, limits, made=made, generated=generated))
     if padded != request.raster:
         notes.append(
             f"{limits.engine} works at {padded}; the padding is cropped back to {request.raster}."
+        )
+    if not limits.deterministic:
+        notes.append(
+            f"{limits.engine} cannot promise the same frames twice: with the same seed a take may differ a "
+            "little from run to run."
         )
     return PlannedGeometry(
         deliver_range=request.file_range,
@@ -69,19 +73,22 @@ def plan_geometry(
     )
 
 
-def grid_range(made: TimeRange, *, limits: EngineLimits, extra_at_head: bool) -> TimeRange:
-    """Widen a range to the next number of frames an engine can make.
+def _superset_note(
+    request: GenerationRequest, limits: EngineLimits, *, made: TimeRange, generated: TimeRange
+) -> str:
+    def written(frames: TimeRange) -> str:
+        start, end = (
+            format_timecode(frame, frames.rate, drop_frame=request.drop_frame)
+            for frame in (frames.start, frames.end)
+        )
+        return f"{start} - {end}"
 
-    Args:
-        made: Frames the engine must fill, in record frames.
-        limits: Its limits, for the frame grid.
-        extra_at_head: Put the extra frames before the range: a head extension must join at its tail.
-
-    Returns:
-        The superset, in record frames.
-    """
-    extra = _on_grid(made.length, limits) - made.length
-    return made.padded(extra, 0) if extra_at_head else made.padded(0, extra)
+    extra = generated.length - made.length
+    side = "before" if generated.start < made.start else "after"
+    return (
+        f"{limits.engine} makes {generated.length} frames ({written(generated)}) to fill {made.length} "
+        f"({written(made)}); the {extra} extra {side} them {'is' if extra == 1 else 'are'} not delivered."
+    )
 
 
 def refusal(
@@ -152,6 +159,20 @@ def _check_abilities(request: GenerationRequest, limits: EngineLimits, engines: 
                 otherwise="Leave from= out.",
             )  # fmt: skip
     check_keys(_keys_in_use(request), limits=limits, engines=engines)
+    _check_preset(request.preset, limits)
+
+
+def _check_preset(preset: str, limits: EngineLimits) -> None:
+    known = sorted(limits.presets)
+    if not preset or not known or preset in limits.presets:
+        return
+    near = difflib.get_close_matches(preset, known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"It has {', '.join(known)}."
+    raise InvalidInputError(
+        f"Engine {limits.engine} has no preset {preset[:64]!r}. {hint}",
+        reason=Reason.DIRECTIVE_INVALID,
+        metadata={"engine": limits.engine, "presets": ", ".join(known)},
+    )
 
 
 def check_keys(keys: frozenset[str], *, limits: EngineLimits, engines: Engines) -> None:
@@ -180,14 +201,17 @@ def _keys_in_use(request: GenerationRequest) -> frozenset[str]:
         "prompt": request.prompt,
         "negative": request.negative_prompt,
         "preset": request.preset,
+        "context": request.references,
     }
     match request.spec:
-        case RetakeSpec(matte=matte, box=box):
+        case RetakeSpec(matte=matte, box=box) | RestyleSpec(matte=matte, box=box):
             given |= {"matte": matte, "box": box}
         case RegenerateSpec(strength=strength):
             given |= {"strength": strength is not None}
         case GenerateSpec(image=image, audio_file=audio_file):
             given |= {"image": image, "audio_file": audio_file}
+        case ReframeSpec(aspect=aspect):
+            given |= {"aspect": aspect}
     return frozenset(key for key, value in given.items() if value)
 
 
@@ -196,16 +220,16 @@ def _check_frames(
 ) -> None:
     if frames <= limits.max_frames:
         return
-    step, offset = limits.frame_grid
-    most = max(0, limits.max_frames - (limits.max_frames - offset) % step)
-    made = request.record_range if request.keep_handles else request.file_range
+    made, step = made_range(request), limits.frame_grid[0]
+    most = max(0, limits.max_frames - (limits.max_frames - frames) % step)
     handles = made.length - request.record_range.length
     with_handles = f" with its {handles} handle frames" if handles else ""
     raise refusal(
         limits,
         f"makes at most {most} frames in one go, and this {request.kind} needs {made.length}{with_handles}",
         serves=lambda engine: (
-            request.kind in engine.kinds and _on_grid(made.length, engine) <= engine.max_frames
+            request.kind in engine.kinds
+            and generate_range(request, engine).length <= engine.max_frames
         ),
         engines=engines,
         otherwise=f"Shorten it by {made.length - most} frames.",
@@ -213,24 +237,23 @@ def _check_frames(
     )
 
 
-def _check_pixels(limits: EngineLimits, engines: Engines, *, raster: Raster) -> None:
+def _check_pixels(
+    request: GenerationRequest, limits: EngineLimits, engines: Engines, *, raster: Raster
+) -> None:
     pixels = raster.width_px * raster.height_px
     if pixels <= limits.max_pixels:
         return
+    smaller = "Mark the shot in a sequence that is cut with smaller media, such as proxies."
+    if isinstance(request.spec, ReframeSpec):
+        smaller = "Ask for an aspect= nearer to the shot's own, or mark it where it is cut with smaller media."
     raise refusal(
         limits,
         f"makes pictures of at most {limits.max_pixels:,} pixels, and {raster} has {pixels:,}",
-        serves=lambda engine: pixels <= engine.max_pixels,
+        serves=lambda engine: request.kind in engine.kinds and pixels <= engine.max_pixels,
         engines=engines,
-        otherwise="Mark the shot in a sequence that is cut with smaller media, such as proxies.",
+        otherwise=smaller,
         metadata={"max_pixels": str(limits.max_pixels), "pixels": str(pixels)},
     )
-
-
-def _on_grid(frames: int, limits: EngineLimits) -> int:
-    """The smallest number of frames an engine can make that is not below `frames`."""
-    step, offset = limits.frame_grid
-    return offset + step * max(0, -(-(frames - offset) // step))
 
 
 def _padded_raster(raster: Raster, multiple_px: int) -> Raster:

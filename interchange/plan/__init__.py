@@ -3,6 +3,9 @@
 values      what goes in and comes out
 coverage    which record frames each verb covers, and which clips it reads
 sources     where those frames are in the media
+picture     what the take's file looks like
+spans       what may be read: sources with their context, and the shots beside
+specs       what only one job kind needs
 naming      what the shot is called
 planner     puts them together
 describe    a plan in timeline and source timecode, for people

@@ -37,13 +37,12 @@ def cover(segment: Segment) -> Coverage:
 
     Raises:
         InvalidInputError: `RANGE_INVALID` for a length that is missing, contradicts itself or does not fit.
-        UnsupportedError: `TARGET_UNSUPPORTED` where the mark stands on nothing that the verb can work on,
-            `ENGINE_LIMIT` for a verb that nothing here makes.
+        UnsupportedError: `TARGET_UNSUPPORTED` where the mark stands on nothing that the verb can work on.
     """
     match segment.directive.verb:
         case JobKind.RETAKE:
             return _cover_retake(segment)
-        case JobKind.REGENERATE:
+        case JobKind.REGENERATE | JobKind.RESTYLE | JobKind.REFRAME:
             clip = _marked_clip(segment)
             return Coverage(clip.record_range, (clip,))
         case JobKind.BRIDGE:
@@ -52,11 +51,6 @@ def cover(segment: Segment) -> Coverage:
             return _cover_extend(segment)
         case JobKind.GENERATE:
             return _cover_generate(segment)
-        case JobKind.RESTYLE | JobKind.REFRAME as verb:
-            raise UnsupportedError(
-                f"Nothing here can {verb} yet. Take the mark out, or ask for a retake.",
-                reason=Reason.ENGINE_LIMIT,
-            )
 
 
 def record_timecode(segment: Segment, record_frame: int) -> str:

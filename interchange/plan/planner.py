@@ -3,31 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import replace
 
 from interchange.directive import MAX_SEED
-from interchange.errors import (
-    BridgeError,
-    InvalidInputError,
-    NotFoundError,
-    Reason,
-)
-from interchange.geometry import Engines, check_keys, grid_range, plan_geometry, refusal
-from interchange.model.directive import AudioPolicy, Directive, Edge, JobKind, StartFrom
+from interchange.errors import BridgeError, NotFoundError, Reason
+from interchange.geometry import Engines, check_keys, plan_geometry, refusal
+from interchange.model.directive import Directive, JobKind
 from interchange.model.engine import EngineLimits
-from interchange.model.media import Raster
-from interchange.model.request import (
-    BridgeSpec,
-    ExtendSpec,
-    GenerateSpec,
-    GenerationRequest,
-    JobSpec,
-    OutputSpec,
-    RegenerateSpec,
-    RetakeSpec,
-    SourceSpan,
-)
+from interchange.model.request import GenerationRequest, OutputSpec
 from interchange.model.segment import Problem, Reading, Segment
 from interchange.plan.coverage import Coverage, cover, place_of
 from interchange.plan.naming import (
@@ -38,11 +21,10 @@ from interchange.plan.naming import (
 )
 from interchange.plan.picture import delivered_picture
 from interchange.plan.sources import PlacedMedia, media_notes, place_media
+from interchange.plan.spans import held_notes, reference_spans, source_spans
+from interchange.plan.specs import PathOf, spec_for
 from interchange.plan.values import FactsOf, Plan, PlannedTake, PlanOptions
-from interchange.timebase import TimeRange, frames_in_a_day
-
-PathOf = Callable[[str], str]
-"""Turns a path as an editor wrote it into an absolute one; raises a `BridgeError` where it may not be used."""
+from interchange.timebase import frames_in_a_day
 
 _ALL_SERVE = frozenset({"len", "takes", "engine", "seed", "clips"})
 """Keys that the planner meets by itself, whatever the engine."""
@@ -127,7 +109,10 @@ def plan_segment(
     )
     handles, handle_notes = _handles(directive, coverage, placed, options)
     picture = delivered_picture(segment, placed)
-    spans = _spans(coverage, placed, handles=handles, directive=directive, limits=limits)
+    spans = source_spans(coverage, placed, handles=handles, directive=directive, limits=limits)
+    references, reference_notes = reference_spans(
+        segment, picture, limits=limits, facts_of=facts_of
+    )
     shot = _shot_name(segment, coverage)
     request = GenerationRequest(
         shot=shot,
@@ -142,7 +127,7 @@ def plan_segment(
         start_frame=_start_timecode(segment, coverage, head_handle_frames=handles[0]),
         drop_frame=segment.sequence.drop_frame,
         reel=shot,
-        spec=_spec(directive, coverage, spans, raster=picture.raster, path_of=path_of),
+        spec=spec_for(directive, coverage, spans, raster=picture.raster, path_of=path_of),
         engine=limits.engine,
         seed=_first_seed(segment),
         output=OutputSpec(options.output_directory, options.codec, options.slate),
@@ -150,12 +135,14 @@ def plan_segment(
         negative_prompt=directive.negative,
         preset=directive.preset or "",
         quality=directive.quality or options.quality,
+        references=references,
     )
     geometry = plan_geometry(request, limits, engines=engines)
     notes = [*segment.notes, *coverage.notes, *handle_notes, *picture.notes]
     for media in placed:
         notes += media_notes(media)
-    notes += _held_notes(coverage, placed)
+    notes += held_notes(coverage, placed)
+    notes += reference_notes
     notes += _alike_notes(directive, limits)
     return tuple(
         PlannedTake(
@@ -249,57 +236,6 @@ def _handles(
     return (head, tail), notes
 
 
-def _spans(
-    coverage: Coverage,
-    placed: tuple[PlacedMedia, ...],
-    *,
-    handles: tuple[int, int],
-    directive: Directive,
-    limits: EngineLimits,
-) -> tuple[SourceSpan, ...]:
-    """The media that may be read: what is delivered or made, and the context around what is made."""
-    window = coverage.record_range
-    file_range = window.padded(*handles)
-    made = grid_range(
-        window if directive.verb is JobKind.RETAKE else file_range,
-        limits=limits,
-        extra_at_head=directive.edge is Edge.HEAD,
-    )
-    # The seam frame is always there, even for an engine that asks for no context.
-    context = made.padded(max(1, limits.context_frames), max(1, limits.context_frames))
-    needed = TimeRange(
-        min(file_range.start, context.start), max(file_range.end, context.end), window.rate
-    )
-    if coverage.cut is None:
-        return tuple(media.span(needed) for media in placed)
-    outgoing, incoming = placed
-    return (
-        outgoing.span(TimeRange(needed.start, coverage.cut, window.rate)),
-        incoming.span(TimeRange(coverage.cut, needed.end, window.rate)),
-    )
-
-
-def _held_notes(coverage: Coverage, placed: tuple[PlacedMedia, ...]) -> list[str]:
-    """Say where a take goes on beyond what its clip's media hold."""
-    window, cut = coverage.record_range, coverage.cut
-    parts: tuple[TimeRange, ...] = (window,) * len(placed)
-    if cut is not None:
-        parts = (
-            TimeRange(window.start, cut, window.rate),
-            TimeRange(cut, window.end, window.rate),
-        )
-    notes = []
-    for media, part in zip(placed, parts, strict=True):
-        inside = media.available_range.intersect(part)
-        missing = part.length - (inside.length if inside else 0)
-        if missing:
-            notes.append(
-                f"The media of {media.clip.name!r} has no picture for {missing} of {part.length} frames; "
-                "the take goes on from the nearest."
-            )
-    return notes
-
-
 def _alike_notes(directive: Directive, limits: EngineLimits) -> list[str]:
     """Say when several takes were asked for that will not differ."""
     if directive.takes == 1 or directive.verb in limits.seeded_kinds:
@@ -307,47 +243,6 @@ def _alike_notes(directive: Directive, limits: EngineLimits) -> list[str]:
     return [
         f"{limits.engine} makes the same {directive.verb} whatever the seed; all takes will look alike."
     ]
-
-
-def _spec(
-    directive: Directive,
-    coverage: Coverage,
-    spans: tuple[SourceSpan, ...],
-    *,
-    raster: Raster,
-    path_of: PathOf,
-) -> JobSpec:
-    def resolved(path: str | None) -> str | None:
-        return None if path is None else path_of(path)
-
-    audio = directive.audio or AudioPolicy.KEEP
-    if directive.verb is JobKind.RETAKE:
-        _check_box(directive, raster)
-        return RetakeSpec(spans[0], audio, resolved(directive.matte), directive.box)
-    if directive.verb is JobKind.REGENERATE:
-        start_from = directive.start_from or StartFrom.FIRST
-        if directive.strength is not None and start_from is not StartFrom.CLIP:
-            raise InvalidInputError(
-                "strength= says how far a shot may leave its clip; write from=clip with it.",
-                reason=Reason.DIRECTIVE_INVALID,
-            )
-        return RegenerateSpec(spans[0], audio, start_from, directive.strength)
-    if directive.verb is JobKind.EXTEND:
-        return ExtendSpec(spans[0], directive.edge or Edge.TAIL, audio)
-    if coverage.cut is not None:
-        outgoing, incoming = spans
-        return BridgeSpec(outgoing, incoming, coverage.cut)
-    return GenerateSpec(resolved(directive.image), resolved(directive.audio_file))
-
-
-def _check_box(directive: Directive, raster: Raster) -> None:
-    box = directive.box
-    if box and (box.x + box.width > raster.width_px or box.y + box.height > raster.height_px):
-        raise InvalidInputError(
-            f"box={box.x},{box.y},{box.width},{box.height} reaches out of the picture of {raster}. "
-            "Make it smaller.",
-            reason=Reason.RANGE_INVALID,
-        )
 
 
 def _start_timecode(segment: Segment, coverage: Coverage, *, head_handle_frames: int) -> int:

@@ -6,20 +6,23 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Protocol
 
-import cv2
 import numpy as np
 
+from interchange.conform import fitted_box
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
+from interchange.model.directive import Box
 from interchange.model.media import ColourTags, MediaFacts, Raster
 from interchange.model.request import SourceSpan
 from interchange.timebase import FrameRate, TimeRange
 from sidecar.media.colour import from_rgb, to_rgb
+from sidecar.media.fit import placed
 from sidecar.media.frames import NativeFrame
 from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Picture, Sound
 
-# Transfers whose pictures may not stand side by side unconverted with any other.
-_HIGH_DYNAMIC_RANGE = frozenset({16, 18})
+HIGH_DYNAMIC_RANGE = frozenset({16, 18})
+"""Transfers (PQ, HLG) whose pictures may not stand side by side unconverted with any other."""
+
 _WIDE_GAMUTS = frozenset({9, 11, 12})
 _CONFORMED_DEPTH = 12
 
@@ -66,6 +69,11 @@ class SpanReader:
     def record_range(self) -> TimeRange:
         """Record frames for which the file has a picture of its own; outside, the nearest is held."""
         return self._span.record_range
+
+    @property
+    def picture_box(self) -> Box:
+        """Where the source's own picture lies in the raster; what is around it is black."""
+        return fitted_box(self._facts.raster, self._raster)
 
     def picture(self, record_frame: int) -> Picture:
         """The picture shown at a record frame, at the raster; the array is the caller's own.
@@ -144,29 +152,7 @@ class SpanReader:
 
     def _conformed(self, picture: Picture) -> Picture:
         upright = np.rot90(picture, k=-self._facts.rotation // 90)
-        aspect = self._facts.raster.pixel_aspect / self._raster.pixel_aspect
-        height, width = upright.shape[:2]
-        wide, high = self._raster.width_px, self._raster.height_px
-        scale = min(Fraction(wide) / (width * aspect), Fraction(high, height))
-        fitted_width = min(wide, max(1, round_half_up(width * aspect * scale)))
-        fitted_height = min(high, max(1, round_half_up(height * scale)))
-        fitted = _resized(upright, fitted_width, fitted_height)
-        left, top = (wide - fitted_width) // 2, (high - fitted_height) // 2
-        canvas = np.zeros((high, wide, 3), dtype=np.float32)
-        canvas[top : top + fitted_height, left : left + fitted_width] = fitted
-        return canvas
-
-
-def _resized(picture: Picture, width: int, height: int) -> Picture:
-    """Area-average when it shrinks, Lanczos when it grows; each direction by its own rule."""
-    result = np.ascontiguousarray(picture)
-    for size in ((width, result.shape[0]), (width, height)):
-        if size == (result.shape[1], result.shape[0]):
-            continue
-        shrinks = size[0] < result.shape[1] or size[1] < result.shape[0]
-        method = cv2.INTER_AREA if shrinks else cv2.INTER_LANCZOS4
-        result = np.asarray(cv2.resize(result, size, interpolation=method), dtype=np.float32)
-    return result
+        return placed(upright, self.picture_box, self._raster)
 
 
 def refuse_other_colour(span: SourceSpan, colour: ColourTags) -> None:
@@ -180,7 +166,7 @@ def refuse_other_colour(span: SourceSpan, colour: ColourTags) -> None:
         UnsupportedError: They differ in that way (MEDIA_UNSUPPORTED).
     """
     for own, wanted, special in (
-        (span.colour.transfer, colour.transfer, _HIGH_DYNAMIC_RANGE),
+        (span.colour.transfer, colour.transfer, HIGH_DYNAMIC_RANGE),
         (span.colour.primaries, colour.primaries, _WIDE_GAMUTS),
     ):
         if own != wanted and (own in special or wanted in special):

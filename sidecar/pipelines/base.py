@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interchange.errors import StoppedError
-from interchange.model.directive import JobKind
+from interchange.model.directive import Box, JobKind
 from interchange.model.engine import Device, EngineLimits, PlannedGeometry
 from interchange.model.request import GenerationRequest
 from interchange.timebase import TimeRange
@@ -49,6 +49,15 @@ class SourcePictures(Protocol):
     @property
     def record_range(self) -> TimeRange:
         """Record frames for which the file has a picture of its own; outside, the nearest is held."""
+        ...
+
+    @property
+    def picture_box(self) -> Box:
+        """Where the source's own picture lies in the request's raster, in pixels; around it all is black.
+
+        The whole raster, unless the two differ in size or aspect: then a reframe keeps these pixels and makes
+        what is around them.
+        """
         ...
 
     def picture(self, record_frame: int) -> Picture:
@@ -185,13 +194,22 @@ def remarks_of(engine: object) -> tuple[str, ...]:
 class SuggestsPrompts(Protocol):
     """What an `Engine` may be besides: one that can look at pictures and say what a prompt could be."""
 
-    def suggest(self, pictures: tuple[Picture, ...], *, kind: JobKind, words: str) -> str:
-        """Propose a prompt; asked after `load`, deterministic, and leaves every random state as it was.
+    def suggest(
+        self, pictures: tuple[Picture, ...], *, kind: JobKind, words: str, device: str | None
+    ) -> str:
+        """Propose a prompt; deterministic, and leaves every random state as it was.
+
+        Asked without `load`, in a process of its own beside the sidecar's: only what looks at pictures is loaded,
+        by the first call, and stays for the next. The engine's registry entry has `suggests = True`.
 
         Args:
-            pictures: The edge frames of a bridge, or a shot's first frame.
+            pictures: The edge frames of a bridge, or a shot's first frame; none where there are words alone.
             kind: What the prompt is for.
             words: What the editor wrote so far; may be empty.
+            device: Where to compute; None leaves it to the engine.
+
+        Returns:
+            One paragraph that can stand in `prompt="..."` as it is; empty where there is nothing to say.
 
         Raises:
             ExhaustedError: It does not fit into memory.

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from interchange.model.directive import Aspect, AudioPolicy, Edge, JobKind, Quality
+from interchange.model.directive import Aspect, AudioPolicy, Box, Edge, JobKind, Quality
 from interchange.model.engine import PlannedGeometry
 from interchange.model.media import BT709, Raster
 from interchange.model.request import (
@@ -57,6 +57,11 @@ class SyntheticPictures:
     offset: float = 0.0
     forbidden_range: TimeRange | None = None
     asked: list[int] = field(default_factory=list)
+
+    @property
+    def picture_box(self) -> Box:
+        """The whole raster."""
+        return Box(0, 0, self.raster.width_px, self.raster.height_px)
 
     def picture(self, record_frame: int) -> Picture:
         """Draw the picture of a record frame.

@@ -14,25 +14,13 @@ RATE = FrameRate(25)
 HD = Raster(1920, 1080)
 OPTIONS = PlanOptions(output_directory="/out", engine="previz")
 
-ALL_KINDS = frozenset(
-    {JobKind.RETAKE, JobKind.REGENERATE, JobKind.BRIDGE, JobKind.EXTEND, JobKind.GENERATE}
-)
+ALL_KINDS = frozenset(JobKind)
 ALL_KEYS = frozenset(
-    [
-        "prompt",
-        "negative",
-        "quality",
-        "audio",
-        "from",
-        "edge",
-        "preset",
-        "strength",
-        "image",
-        "audio_file",
-        "matte",
-        "box",
-    ]
-)
+    {
+        "prompt", "negative", "quality", "audio", "from", "edge", "preset", "strength", "image",
+        "audio_file", "matte", "box", "aspect", "context",
+    }
+)  # fmt: skip
 
 
 def limits(name="previz", **changes) -> EngineLimits:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from support.marked import HD, RATE, clip, engines, facts, plan, segment, sequence
+from support.marked import HD, RATE, clip, engines, facts, limits, plan, segment, sequence
 
 from interchange.errors import InvalidInputError, NotFoundError, Reason, UnsupportedError
 from interchange.model.directive import Edge, JobKind
@@ -365,15 +365,24 @@ def test_clips_that_cannot_be_used_say_why(changes, why):
     assert why in unsupported(segment("LTX: bridge len=4", A, at=1090, following=bad))
 
 
+@pytest.mark.parametrize("text", ["restyle", "reframe aspect=9:16"])
+def test_restyle_and_reframe_cover_the_clip_without_handles(text):
+    request = plan(segment(f"LTX: {text}", A, at=1050))[0].request
+    assert request.file_range == request.record_range == A.record_range
+    assert not request.keep_handles
+    longer = plan(segment(f"LTX: {text}", A), options=WITH_HANDLES)[0].request
+    assert (longer.file_range.start, longer.file_range.end) == (992, 1108)
+    assert longer.sources[0].record_range.covers(longer.file_range)
+
+
 @pytest.mark.parametrize("verb", ["restyle", "reframe"])
-def test_verbs_without_an_engine_are_refused(verb):
-    mark = segment(f"LTX: {verb}", A)
-    message = refused(mark, kind=UnsupportedError, reason=Reason.ENGINE_LIMIT)
-    assert f"cannot {verb}" in message
-    able = engines(kinds=frozenset(JobKind))
-    assert "Nothing here can" in refused(
-        mark, kind=UnsupportedError, reason=Reason.ENGINE_LIMIT, using=able
+def test_verb_the_engine_lacks_is_refused_and_another_engine_named(verb):
+    some = engines(limits("able"), kinds=frozenset({JobKind.RETAKE}))
+    message = refused(
+        segment(f"LTX: {verb}", A), kind=UnsupportedError, reason=Reason.ENGINE_LIMIT, using=some
     )
+    assert f"previz cannot {verb}. It can: retake." in message
+    assert "engine=able" in message
 
 
 def test_unknown_engine_names_those_there_are():

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from support.marked import OPTIONS, RATE, clip, engines, facts, limits, plan, segment
 
 from interchange.errors import Reason, UnsupportedError
-from interchange.geometry import check_keys, grid_range, plan_geometry
+from interchange.geometry import check_keys, plan_geometry
 from interchange.model.directive import AudioPolicy, JobKind, Quality, StartFrom
 from interchange.model.media import Raster
 from interchange.timebase import TimeRange
@@ -39,7 +39,7 @@ def test_engine_that_makes_anything_needs_no_padding():
 def test_kept_handles_are_not_made():
     request = request_of("LTX: retake len=20")
     assert request.file_range.length > 20
-    assert plan_geometry(request, limits(**LTX_GRID)).generate_range.length == 25
+    assert plan_geometry(request, limits(**LTX_GRID)).generate_range.length == 24
 
 
 def test_generated_handles_are_made():
@@ -60,9 +60,15 @@ def test_planned_spans_hold_the_context_of_all_that_is_made():
         segment("LTX: retake len=20", A, at=1030), using=engines(context_frames=3, **LTX_GRID)
     )[0]
     made = planned.geometry.generate_range
-    assert made == TimeRange(1030, 1055, RATE)
+    assert made == TimeRange(1030, 1054, RATE)
     assert planned.request.sources[0].record_range.covers(made.padded(3, 3))
-    assert any("makes 25 frames to fill 20" in note for note in planned.notes)
+    assert planned.notes == (
+        (
+            "previz makes 24 frames (00:00:41:05 - 00:00:42:04) to fill 20 (00:00:41:05 - 00:00:42:00); "
+            "the 4 extra after them are not delivered."
+        ),
+        "previz works at 1920x1088; the padding is cropped back to 1920x1080.",
+    )
 
 
 def test_picture_is_padded_to_the_engines_multiple_and_it_is_said():
@@ -70,20 +76,6 @@ def test_picture_is_padded_to_the_engines_multiple_and_it_is_said():
     assert geometry.generate_raster == Raster(1920, 1088)
     assert geometry.deliver_raster == Raster(1920, 1080)
     assert any("works at 1920x1088" in note for note in geometry.notes)
-
-
-@given(
-    st.integers(1, 3000), st.integers(1, 16), st.integers(0, 20), st.booleans(),
-)  # fmt: skip
-def test_grid_range_is_the_smallest_superset_on_the_grid(length, step, offset, at_head):
-    made = TimeRange.of_length(500, length, RATE)
-    engine = limits(frame_grid=(step, offset))
-    grown = grid_range(made, limits=engine, extra_at_head=at_head)
-    assert grown.covers(made)
-    assert grown.length >= offset
-    assert (grown.length - offset) % step == 0
-    assert grown.length - step < max(length, offset)
-    assert (grown.end == made.end) if at_head else (grown.start == made.start)
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000), st.sampled_from([1, 2, 16, 32, 64]))
@@ -95,14 +87,16 @@ def test_padded_picture_is_the_smallest_on_the_multiple(width, height, multiple)
         assert real <= made < real + multiple
 
 
-def test_too_many_frames_says_how_many_fit():
-    request = request_of("LTX: retake")
+@pytest.mark.parametrize(("text", "most"), [("retake", 88), ("regenerate", 89)])
+def test_too_many_frames_says_how_many_fit(text, most):
+    """Kept frames that lead in hold the single frame of the grid; without them it is among those made."""
+    request = request_of(f"LTX: {text}")
     message = refused(request, limits(max_frames=95, **LTX_GRID))
-    assert "at most 89 frames" in message
+    assert f"at most {most} frames" in message
     assert "needs 100" in message
-    assert "Shorten it by 11 frames" in message
-    shorter = replace(request, record_range=TimeRange.of_length(1000, 89, RATE))
-    assert plan_geometry(shorter, limits(max_frames=95, **LTX_GRID)).generate_range.length == 89
+    assert f"Shorten it by {100 - most} frames" in message
+    shorter = replace(request, record_range=TimeRange.of_length(1000, most, RATE))
+    assert plan_geometry(shorter, limits(max_frames=95, **LTX_GRID)).generate_range.length == most
 
 
 def test_too_many_frames_counts_generated_handles_and_names_another_engine():
