@@ -22,7 +22,7 @@ from interchange.model.request import (
     RetakeSpec,
 )
 from interchange.timebase import TimeRange, format_timecode
-from interchange.window import generate_range, made_range
+from interchange.window import generate_range
 
 Engines = Mapping[str, EngineLimits]
 """Limits of every engine there is, by name."""
@@ -48,7 +48,7 @@ def plan_geometry(
     """
     others = engines or {}
     _check_abilities(request, limits, others)
-    made, generated = made_range(request), generate_range(request, limits)
+    made, generated = request.made_range, generate_range(request, limits)
     padded = _padded_raster(request.raster, limits.size_multiple_px)
     _check_frames(request, limits, others, frames=generated.length)
     _check_pixels(request, limits, others, raster=padded)
@@ -220,7 +220,7 @@ def _check_frames(
 ) -> None:
     if frames <= limits.max_frames:
         return
-    made, step = made_range(request), limits.frame_grid[0]
+    made, step = request.made_range, limits.frame_grid[0]
     most = max(0, limits.max_frames - (limits.max_frames - frames) % step)
     handles = made.length - request.record_range.length
     with_handles = f" with its {handles} handle frames" if handles else ""

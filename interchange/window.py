@@ -38,18 +38,13 @@ class KeptContext:
     after: int
 
 
-def made_range(request: GenerationRequest) -> TimeRange:
-    """The frames an engine must fill, in record frames: without handles that are kept, with those it makes."""
-    return request.record_range if request.keep_handles else request.file_range
-
-
 def kept_context(request: GenerationRequest) -> KeptContext:
     """What is kept beside the frames to fill.
 
     Args:
         request: Its sources say what may be read. Shots that are made anew as a whole keep nothing.
     """
-    made = made_range(request)
+    made = request.made_range
     match request.spec:
         case RetakeSpec(source=source):
             return KeptContext(_frames_before(made, source), _frames_after(made, source))
@@ -77,7 +72,7 @@ def generate_range(request: GenerationRequest, limits: EngineLimits) -> TimeRang
         In record frames. With context before it, its length is a multiple of `step`, and the frame before it is
         kept; without, it is `step` * n + `offset`.
     """
-    made, kept = made_range(request), kept_context(request)
+    made, kept = request.made_range, kept_context(request)
     step, offset = limits.frame_grid
     lead_in = max(1, offset)
     if kept.before < lead_in:

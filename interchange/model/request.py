@@ -241,6 +241,11 @@ class GenerationRequest:
         return self.record_range.padded(self.head_handle_frames, self.tail_handle_frames)
 
     @property
+    def made_range(self) -> TimeRange:
+        """Record frames an engine fills: the file's, without handles that are kept."""
+        return self.record_range if self.keep_handles else self.file_range
+
+    @property
     def media_range(self) -> TimeRange:
         """All frames in the file in its own timecode count, from its start timecode on."""
         return TimeRange.of_length(self.start_frame, self.file_range.length, self.frame_rate)

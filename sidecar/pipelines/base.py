@@ -105,9 +105,8 @@ class EngineJob:
 
     @property
     def made_range(self) -> TimeRange:
-        """Record frames the engine makes: `record_range` where handles are kept, else `file_range`."""
-        request = self.request
-        return request.record_range if request.keep_handles else request.file_range
+        """Record frames the engine makes: the request's."""
+        return self.request.made_range
 
 
 ProgressCallback = Callable[[str, int, int], None]

@@ -10,7 +10,7 @@ from support.strategies import rates
 
 from interchange.geometry import plan_geometry
 from interchange.model.directive import Edge
-from interchange.window import generate_range, kept_context, made_range
+from interchange.window import generate_range, kept_context
 
 LTX = {"frame_grid": (8, 1), "context_frames": 40}
 LENGTH, SOURCE_IN = 200, 100
@@ -26,7 +26,7 @@ def planned_for(text, *, source_in=SOURCE_IN, after=100, at=None, options=OPTION
 
 def extras(planned):
     """Frames made before and after the ones to fill."""
-    made, generated = made_range(planned.request), planned.geometry.generate_range
+    made, generated = planned.request.made_range, planned.geometry.generate_range
     return made.start - generated.start, generated.end - made.end
 
 
@@ -161,7 +161,7 @@ def test_superset_is_on_the_grid_and_never_a_step_longer(drawn):
     planned, engine = drawn
     request, geometry = planned.request, planned.geometry
     step, offset = engine.frame_grid
-    made, generated = made_range(request), geometry.generate_range
+    made, generated = request.made_range, geometry.generate_range
     # What is delivered is exactly what was asked for, and all of it is made or kept.
     assert geometry.deliver_range == request.file_range
     assert request.file_range.covers(request.record_range)
