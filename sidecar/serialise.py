@@ -1,8 +1,8 @@
 """Model values to JSON and back: exact, typed and strict, for the job store and the pipes to child processes.
 
 Driven by the dataclasses' own annotations, so that a new field cannot be forgotten. Not pickle: what is read
-back can only ever be one of the types asked for. Fractions are `n/d`, datetimes ISO 8601, bytes base64, unions of
-dataclasses carry their type's name. A missing field takes the dataclass's default, so that rows written
+back can only ever be one of the types asked for. Fractions are `n/d`, datetimes ISO 8601, bytes base64, paths their
+text, unions of dataclasses carry their type's name. A missing field takes the dataclass's default, so that rows written
 before the field existed stay readable; an unknown field is an error.
 """
 
@@ -19,6 +19,7 @@ from datetime import datetime
 from enum import Enum
 from fractions import Fraction
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from interchange import errors
@@ -105,7 +106,7 @@ def _encoded(value: Any) -> Any:
         return value.value
     if value is None or isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, Fraction | datetime | bytes):
+    if isinstance(value, Fraction | datetime | bytes | Path):
         return _as_text(value)
     if isinstance(value, BridgeError):
         return {
@@ -126,7 +127,7 @@ def _encoded(value: Any) -> Any:
     raise InternalError(f"A {type(value).__name__} has no stored form.")
 
 
-def _as_text(value: Fraction | datetime | bytes) -> str:
+def _as_text(value: Fraction | datetime | bytes | Path) -> str:
     match value:
         case Fraction():
             return f"{value.numerator}/{value.denominator}"
@@ -134,6 +135,8 @@ def _as_text(value: Fraction | datetime | bytes) -> str:
             return value.isoformat()
         case bytes():
             return base64.b64encode(value).decode("ascii")
+        case Path():
+            return str(value)
 
 
 def _decoded(kind: Any, value: Any) -> Any:
@@ -146,7 +149,7 @@ def _decoded(kind: Any, value: Any) -> Any:
         return _decoded_error(_expect(dict, value))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return kind(_expect(str, value))
-    if kind in {Fraction, datetime, bytes}:
+    if kind in {Fraction, datetime, bytes, Path}:
         return _from_text(kind, _expect(str, value))
     if kind is float:
         return float(_expect((float, int), value))
@@ -155,12 +158,12 @@ def _decoded(kind: Any, value: Any) -> Any:
     raise _MismatchError(f"no stored form for {_name(kind)}")
 
 
-def _from_text(kind: Any, text: str) -> Fraction | datetime | bytes:
+def _from_text(kind: Any, text: str) -> Fraction | datetime | bytes | Path:
     if kind is Fraction:
         return _decoded_fraction(text)
-    return (
-        datetime.fromisoformat(text) if kind is datetime else base64.b64decode(text, validate=True)
-    )
+    if kind is datetime:
+        return datetime.fromisoformat(text)
+    return Path(text) if kind is Path else base64.b64decode(text, validate=True)
 
 
 def _decoded_generic(kind: Any, origin: Any, value: Any) -> Any:

@@ -43,7 +43,7 @@ _PICTURE_TOKENS: Final = 4
 _DETAIL: Final = 0.2
 _CONTRAST: Final = 1.6
 _VOICE: Final = 2.0
-_LOUDNESS: Final = 0.05
+_LOUDNESS: Final = 0.02
 _OBEDIENCE: Final = 32.0
 _WILL: Final = 2.0
 
