@@ -38,6 +38,7 @@ _COMMANDS: Final = {
     "plan": "ltxbridge.cli.plan:plan",
     "process": "ltxbridge.cli.process:process",
     "serve": "ltxbridge.cli.serve:serve",
+    "suggest": "ltxbridge.cli.suggest:suggest",
     "support": "ltxbridge.cli.support:support",
     "verify": "ltxbridge.cli.verify:verify",
     "watch": "ltxbridge.cli.watch:watch",
@@ -47,6 +48,7 @@ _READING: Final = {
     "export": ("ReadTimeline", "ProbeMedia"),
     "plan": ("ReadTimeline", "ProbeMedia"),
     "process": ("ReadTimeline", "ProbeMedia"),
+    "suggest": ("ReadTimeline", "ProbeMedia"),
     "verify": ("VerifyCredentials",),
 }
 """Commands that do little before they have read a file, and the calls their reader prepares for."""

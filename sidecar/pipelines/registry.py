@@ -72,6 +72,13 @@ class EngineRegistry:
         """What each engine serves, by name."""
         return MappingProxyType({name: entry.limits for name, entry in self.entries.items()})
 
+    @property
+    def suggesting(self) -> tuple[str, ...]:
+        """Engines that propose prompts, test-only ones too: their entries have `suggests = True`."""
+        return tuple(
+            name for name, entry in self.entries.items() if getattr(entry, "suggests", False)
+        )
+
     def create(self, name: str) -> Engine:
         """Make an engine; `load` it before its first job.
 

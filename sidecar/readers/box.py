@@ -41,6 +41,8 @@ from sidecar.readers.calls import (
     RefusedTakes,
     SoundLayout,
     SoundRange,
+    StillImage,
+    StillLayout,
     StillPicture,
     Verdict,
     VerifyCredentials,
@@ -194,6 +196,23 @@ class ReaderBox:
         if not png.startswith(_PNG):
             raise nonsense(call, path)
         return png
+
+    def still_image(self, path: Path, *, long_side_px: int) -> tuple[StillLayout, bytes]:
+        """A still image as pixels, uint8 [H, W, 3], so that nobody else needs to parse it.
+
+        Args:
+            path: Absolute, resolved and inside the roots.
+            long_side_px: Larger ones are reduced to this.
+        """
+        call = StillImage(str(path), long_side_px)
+        layout, content = self._ask_for_bytes(
+            StillLayout, call, path, most_bytes=3 * long_side_px * long_side_px
+        )
+        width, height = layout.width_px, layout.height_px
+        fits = 0 < width <= long_side_px and 0 < height <= long_side_px
+        if not fits or len(content) != 3 * width * height:
+            raise self._distrusted(call, path)
+        return layout, content
 
     def frame_planes(self, call: OneFrame) -> tuple[FrameLayout, bytes]:
         """One frame of a movie, in uint16 planes of exactly the size that was asked for.

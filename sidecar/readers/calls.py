@@ -81,6 +81,19 @@ class StillPicture:
 
 
 @dataclass(frozen=True, slots=True)
+class StillImage:
+    """Read a still image. Answer: a `StillLayout`, and its pixels beside it.
+
+    Args:
+        path: A PNG, TIFF or JPEG.
+        long_side_px: Larger ones are reduced to this.
+    """
+
+    path: str
+    long_side_px: int
+
+
+@dataclass(frozen=True, slots=True)
 class OneFrame:
     """Decode one frame; the file stays open for the next. Answer: `FrameLayout`, and the planes beside it.
 
@@ -147,6 +160,7 @@ Call = (
     | ProbeMedia
     | MediaOpens
     | StillPicture
+    | StillImage
     | OneFrame
     | SoundRange
     | FileDigest
@@ -159,6 +173,14 @@ class Verdict:
     """A yes or no."""
 
     holds: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StillLayout:
+    """How the pixels beside an answer are laid out: uint8 [height, width, 3], R'G'B'."""
+
+    width_px: int
+    height_px: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ CALLS: CallTable = {
     calls.ProbeMedia: f"{_MEDIA}:probe",
     calls.MediaOpens: f"{_MEDIA}:opens",
     calls.StillPicture: f"{_STILLS}:still",
+    calls.StillImage: f"{_STILLS}:image",
     calls.OneFrame: f"{_FRAMES}:FrameCalls",
     calls.SoundRange: f"{_FRAMES}:sound",
     calls.FileDigest: f"{_MEDIA}:digest",
