@@ -68,6 +68,24 @@ def read_sound(
         return Sound(np.concatenate(parts, axis=1), rate)
 
 
+def sound_start(path: Path) -> Fraction:
+    """When a file's first sample is heard, in seconds of its clock: encoder delay and edit lists lie before it.
+
+    Args:
+        path: Absolute path, already checked against the allowed roots.
+
+    Returns:
+        0 where the file has no sound, or does not say.
+    """
+    with open_media(path) as container:
+        starts = [
+            track.start_time * Fraction(track.time_base or 1)
+            for track in container.streams.audio
+            if track.start_time is not None
+        ]
+    return min(starts, default=Fraction(0))
+
+
 def _read_track(
     container: InputContainer, track: AudioStream, path: Path, origin: int, count: int
 ) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Still pictures for people to look at: report thumbnails and contact sheets."""
+"""Still pictures for people to look at: report thumbnails, contact sheets and live previews."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from interchange.errors import InternalError, InvalidInputError, Reason, UnsupportedError
 from sidecar.media.colour import to_rgb
@@ -13,6 +14,12 @@ from sidecar.media.container import media_status, refuse_vast
 from sidecar.media.decode import FrameReader
 from sidecar.media.frames import NativeFrame
 from sidecar.pipelines.base import Picture
+
+PREVIEW_BYTES = 48 << 10
+"""Most bytes of a live preview: a quarter below what a client takes."""
+
+_STILL_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*")  # PNG, JPEG, TIFF
+_JPEG_QUALITIES = (85, 70, 50, 30)
 
 
 def encode_png(picture: Picture, *, max_width_px: int) -> bytes:
@@ -34,6 +41,32 @@ def encode_png(picture: Picture, *, max_width_px: int) -> bytes:
     if not done:
         raise InternalError("A still could not be encoded as PNG.")
     return png.tobytes()
+
+
+def encode_jpeg(picture: NDArray[np.uint8], *, longest_bytes: int = PREVIEW_BYTES) -> bytes:
+    """Encode a picture as a JPEG that has its size: less quality, then less picture, until it fits.
+
+    Args:
+        picture: uint8 [H, W, 3] R'G'B'.
+        longest_bytes: Most bytes it may have.
+
+    Raises:
+        InternalError: It is no such picture, or not even a small poor one fits.
+    """
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise InternalError(
+            f"A preview is {picture.dtype} {list(picture.shape)}, not uint8 [height, width, 3]."
+        )
+    pixels = np.ascontiguousarray(picture[..., ::-1])
+    while True:
+        for quality in _JPEG_QUALITIES:
+            done, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+            if done and len(jpeg) <= longest_bytes:
+                return jpeg.tobytes()
+        size = (pixels.shape[1] // 2, pixels.shape[0] // 2)
+        if min(size) == 0:
+            raise InternalError(f"A preview does not fit into {longest_bytes} bytes.")
+        pixels = np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def read_picture(path: Path, frame_index: int, *, max_width_px: int | None = None) -> Picture:
@@ -71,6 +104,18 @@ def _reduced(frame: NativeFrame, factor: int) -> NativeFrame:
         bit_depth=frame.bit_depth,
         colour=frame.colour,
     )
+
+
+def is_still(path: Path) -> bool:
+    """Whether a file begins as the stills do that `read_still` reads.
+
+    Raises:
+        NotFoundError: There is no such file.
+        UnsupportedError: It is a folder, a pipe or a device (MEDIA_UNSUPPORTED).
+    """
+    media_status(path)
+    with path.open("rb") as file:
+        return file.read(8).startswith(_STILL_SIGNATURES)
 
 
 def read_still(path: Path) -> Picture:
