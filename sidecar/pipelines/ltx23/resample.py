@@ -7,11 +7,11 @@ from math import gcd
 import numpy as np
 from numpy.typing import NDArray
 
-_ZERO_CROSSINGS = 24
-"""Of the sinc on each side: the transition takes the top 6 % of the band."""
+_ZERO_CROSSINGS = 48
+"""Of the sinc on each side: the transition is 7 % of the band wide."""
 _KAISER_BETA = 9.0
 """Side lobes at -90 dB."""
-_ROLLOFF = 0.945
+_ROLLOFF = 0.96
 """Cut-off over the lower of the two Nyquist frequencies."""
 _BLOCK = 16_384
 """Output samples at a time: bounds memory whatever the length."""

@@ -80,4 +80,4 @@ def _sent(
 
 def _arrived(host: torch.Tensor, event: torch.cuda.Event) -> Picture:
     event.synchronize()
-    return host.numpy()
+    return host.numpy().copy()  # pinned memory goes round between two pictures, whoever keeps this one
