@@ -28,6 +28,7 @@ from sidecar.logs import configure_logging
 from sidecar.media.paths import PathPolicy
 from sidecar.metrics.meters import Meters
 from sidecar.pipelines.registry import engine_limits
+from sidecar.pipelines.resources import EngineResources
 from sidecar.rpc.doors import network_door
 from sidecar.rpc.server import RpcServer
 from sidecar.rpc.takes import open_take
@@ -150,6 +151,11 @@ def _job_service(
             state_folder=settings.state_dir,
             product_version=product_version,
             memory_bytes=settings.worker_memory_gb * BYTES_PER_GB,
+            resources=EngineResources(
+                device=settings.device,
+                gpu_memory_bytes=settings.gpu_memory_gb * BYTES_PER_GB,
+                cache_bytes=settings.model_cache_gb * BYTES_PER_GB,
+            ),
         ),
         filesystem=filesystem,
         quota=quota,

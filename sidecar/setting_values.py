@@ -14,6 +14,7 @@ from interchange.errors import InvalidInputError
 from sidecar.media.paths import PathMapping
 
 _LISTEN = re.compile(r"(?:\[([0-9a-fA-F:.]+)\]|([^\[\]:]+)):(\d{1,5})")
+_DEVICE = re.compile(r"(?:cuda(?::\d{1,2})?|mps|cpu)?")
 _TRUE, _FALSE = frozenset({"1", "true", "yes", "on"}), frozenset({"0", "false", "no", "off"})
 
 
@@ -140,6 +141,13 @@ def gigabytes(value: object, origin: Origin) -> int:
     if not isinstance(number, int) or isinstance(number, bool) or not 0 <= number <= 10**6:
         raise origin.refuse(f"must be whole gigabytes from 0 to 1000000, not {value!r}")
     return number
+
+
+def device(value: object, origin: Origin) -> str:
+    """What to compute on, as torch names it; empty for the best there is."""
+    if not isinstance(value, str) or not _DEVICE.fullmatch(value.lower()):
+        raise origin.refuse(f"must be cuda, cuda:1, mps or cpu, not {value!r}")
+    return value.lower()
 
 
 def metrics_address(value: object, origin: Origin) -> ListenAddress:

@@ -18,6 +18,7 @@ from typing import Any
 from interchange.errors import InvalidInputError, NotFoundError
 from sidecar import setting_values as kinds
 from sidecar.media.paths import PathMapping
+from sidecar.pipelines.resources import DEFAULT_CACHE_BYTES
 from sidecar.setting_values import ListenAddress, Origin
 
 ENVIRONMENT_PREFIX = "LTXBRIDGE_"
@@ -47,6 +48,9 @@ class Settings:
         drain_grace_s: How long running jobs may take to finish at a stop, in seconds.
         quota_gb: Most that takes, uploads, spool and caches may take together, in GB; 0 for no limit.
         worker_memory_gb: Most address space an engine's process may take, in GB; 0 for no limit, as GPUs need.
+        device: What engines with a model compute on, `cuda:1`, `mps` or `cpu`; empty for the best there is.
+        gpu_memory_gb: Most they may plan with of its memory, in GB; 0 for all of it.
+        model_cache_gb: Most that prompts, context and results kept for another take may take, in GB; 0 for none.
         metrics: Loopback address Prometheus may ask; None for none.
         notify_command: Program and arguments that are told when a timeline is done; empty for none.
         notify_desktop: Whether the desktop shows it too.
@@ -66,6 +70,9 @@ class Settings:
     drain_grace_s: int = 20
     quota_gb: int = 0
     worker_memory_gb: int = 0
+    device: str = ""
+    gpu_memory_gb: int = 0
+    model_cache_gb: int = DEFAULT_CACHE_BYTES // 10**9
     metrics: ListenAddress | None = None
     notify_command: tuple[str, ...] = ()
     notify_desktop: bool = False
@@ -213,6 +220,9 @@ _PARSERS: Mapping[str, Callable[[object, Origin], Any]] = {
     "drain_grace_s": kinds.seconds,
     "quota_gb": kinds.gigabytes,
     "worker_memory_gb": kinds.gigabytes,
+    "device": kinds.device,
+    "gpu_memory_gb": kinds.gigabytes,
+    "model_cache_gb": kinds.gigabytes,
     "metrics": kinds.metrics_address,
     "notify_command": kinds.command,
     "notify_desktop": kinds.flag,
@@ -233,6 +243,9 @@ OPTION_NAMES: Mapping[str, str] = {
     "drain_grace_s": "--drain-grace",
     "quota_gb": "--quota-gb",
     "worker_memory_gb": "--worker-memory-gb",
+    "device": "--device",
+    "gpu_memory_gb": "--gpu-memory-gb",
+    "model_cache_gb": "--model-cache-gb",
     "metrics": "--metrics",
     "notify_command": "--notify-command",
     "notify_desktop": "--notify-desktop",

@@ -19,6 +19,7 @@ from interchange.model.directive import Box, JobKind
 from interchange.model.engine import Device, EngineLimits, PlannedGeometry
 from interchange.model.request import GenerationRequest
 from interchange.timebase import TimeRange
+from sidecar.pipelines.resources import EVERYTHING, EngineResources
 
 Picture = NDArray[np.float32]
 """float32 [H, W, C=3]: R'G'B' in the request's own transfer and primaries, 0 = black, 1 = reference white.
@@ -216,42 +217,27 @@ class SuggestsPrompts(Protocol):
         ...
 
 
-DEFAULT_CACHE_BYTES = 10 * 10**9
-
-
 @dataclass(frozen=True, slots=True)
 class EngineFolders:
-    """Where engines find and keep things, and how much; all below the state folder, not shared with other users.
+    """Where engines find and keep things; all below the state folder, none of them shared with another user.
 
     Args:
         models: The registry of checkpoints and what was accepted for them.
         presets: The user's presets, TOML files.
         cache: What can be made again; safe to delete.
-        cache_bytes: Most that what engines keep there may take; 0 keeps nothing.
-        gpu_memory_bytes: Most an engine may plan with of a graphics card's memory; 0 for all of it.
+        resources: What they may take.
     """
 
     models: Path
     presets: Path
     cache: Path
-    cache_bytes: int = DEFAULT_CACHE_BYTES
-    gpu_memory_bytes: int = 0
+    resources: EngineResources = EVERYTHING
 
     @classmethod
-    def below(
-        cls,
-        state_folder: Path,
-        *,
-        cache_bytes: int = DEFAULT_CACHE_BYTES,
-        gpu_memory_bytes: int = 0,
-    ) -> EngineFolders:
+    def below(cls, state_folder: Path, resources: EngineResources = EVERYTHING) -> EngineFolders:
         """The usual places in a state folder."""
         return cls(
-            state_folder / "models",
-            state_folder / "presets",
-            state_folder / "cache",
-            cache_bytes,
-            gpu_memory_bytes,
+            state_folder / "models", state_folder / "presets", state_folder / "cache", resources
         )
 
 

@@ -100,7 +100,7 @@ class _Worker:
         # Not at the top: it brings numpy, and the first sign of life is not to wait for that.
         from sidecar.pipelines.base import EngineFolders, device_of  # noqa: PLC0415
 
-        folders = EngineFolders.below(Path(self._hello.state_folder))
+        folders = EngineFolders.below(Path(self._hello.state_folder), self._hello.resources)
         engine = _imported(self._hello.engines)(self._hello.engine, folders)
         engine.load(lambda phase, done, total: report(Progress(phase, done, total)))
         self._send(Ready(engine.model_identity, device_of(engine)))

@@ -11,6 +11,7 @@ from interchange.errors import BridgeError
 from interchange.model.engine import Device
 from interchange.model.job import Progress
 from sidecar.jobs.work import TakeDraft, WorkOrder
+from sidecar.pipelines.resources import EVERYTHING, EngineResources
 from sidecar.serialise import dump, load
 
 LONGEST_LINE_BYTES = 1 << 20
@@ -30,6 +31,7 @@ class Hello:
         product_version: For the credentials.
         heartbeat_s: Seconds between signs of life.
         memory_bytes: Most address space it may take, 0 for no limit.
+        resources: What its engine may take.
     """
 
     engine: str
@@ -39,6 +41,7 @@ class Hello:
     product_version: str
     heartbeat_s: float
     memory_bytes: int = 0
+    resources: EngineResources = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from interchange.model.engine import Device
 from interchange.model.job import EngineState, Progress
 from sidecar.jobs.work import TakeDraft, WorkOrder
 from sidecar.logs import log_line_of_child
+from sidecar.pipelines.resources import EVERYTHING, EngineResources
 from sidecar.worker.messages import (
     LONGEST_LINE_BYTES,
     Advanced,
@@ -62,6 +63,7 @@ class WorkerSpec:
         engines: Factory of engines, called with a name and `EngineFolders`.
         stages: Factory of stage tools; see `sidecar.jobs.stages`.
         memory_bytes: Most address space a worker may take, 0 for no limit.
+        resources: What its engine may take.
     """
 
     state_folder: Path
@@ -69,6 +71,7 @@ class WorkerSpec:
     engines: str = "sidecar.pipelines.registry:create_engine"
     stages: str = "sidecar.jobs.stages:open_stages"
     memory_bytes: int = 0
+    resources: EngineResources = EVERYTHING
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +265,7 @@ class _Process:
                 product_version=spec.product_version,
                 heartbeat_s=timing.heartbeat_s,
                 memory_bytes=spec.memory_bytes,
+                resources=spec.resources,
             )
         )
         _LOG.info("worker for %s started, process %d", engine, process.pid)

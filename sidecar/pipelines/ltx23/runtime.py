@@ -240,7 +240,7 @@ def open_runtime(
     components = load_components(checkpoint, dtype=dtype, progress=progress)
     cache = TensorCache(
         folders.cache / _FOLDER,
-        limit_bytes=folders.cache_bytes,
+        limit_bytes=folders.resources.cache_bytes,
         filesystem=filesystem or FileSystem(),
     )
     return Runtime(
@@ -249,5 +249,5 @@ def open_runtime(
         device=device,
         cache=cache,
         load_text=lambda: load_text_encoder(checkpoint, dtype=dtype),
-        tile=tile_for(tier, memory_bytes(device, most_bytes=folders.gpu_memory_bytes)),
+        tile=tile_for(tier, memory_bytes(device, most_bytes=folders.resources.gpu_memory_bytes)),
     )
