@@ -15,6 +15,7 @@ import numpy as np
 
 from interchange.model.directive import JobKind, Quality
 from interchange.model.media import Raster
+from sidecar.pipelines.animatic.limits import LIMITS
 from sidecar.pipelines.registry import create_engine
 from sidecar.pipelines.synthetic import synthetic_job, with_quality
 
@@ -37,7 +38,7 @@ def main() -> None:
     for kind in KINDS:
         for quality in Quality:
             job = with_quality(
-                synthetic_job(kind, engine="animatic", raster=RASTER, length=FRAMES), quality
+                synthetic_job(kind, limits=LIMITS, raster=RASTER, length=FRAMES), quality
             )
             cpu, wall = time.process_time(), time.perf_counter()
             for _ in engine.generate(job, progress=lambda *_: None, cancelled=lambda: False):

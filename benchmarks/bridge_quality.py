@@ -26,6 +26,7 @@ from skimage.metrics import structural_similarity
 from interchange.model.directive import JobKind
 from interchange.model.media import Raster
 from interchange.timebase import TimeRange
+from sidecar.pipelines.animatic.limits import LIMITS
 from sidecar.pipelines.base import Engine, EngineJob, Sound
 from sidecar.pipelines.registry import create_engine
 from sidecar.pipelines.synthetic import WINDOW_START, synthetic_job, without_slate
@@ -243,9 +244,7 @@ class ClipPictures:
 
 def bridge_job(clip: Clip, *, length: int, raster: Raster) -> EngineJob:
     """The job that bridges frames 0 to `length` of a clip."""
-    job = without_slate(
-        synthetic_job(JobKind.BRIDGE, engine="animatic", raster=raster, length=length)
-    )
+    job = without_slate(synthetic_job(JobKind.BRIDGE, limits=LIMITS, raster=raster, length=length))
     sources = tuple(ClipPictures(clip, raster, span.record_range) for span in job.request.sources)
     return EngineJob(job.request, job.geometry, sources, job.slate_lines)
 

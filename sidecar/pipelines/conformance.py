@@ -11,7 +11,7 @@ raises `AssertionError` with a sentence on the rule the engine broke. See docs/h
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import groupby, pairwise
 from typing import Final
@@ -19,29 +19,23 @@ from typing import Final
 import numpy as np
 
 from interchange.errors import StoppedError, UnsupportedError
-from interchange.model.directive import AudioPolicy, Edge, JobKind
+from interchange.model.directive import AudioPolicy, Edge, JobKind, StartFrom
+from interchange.model.engine import EngineLimits
 from interchange.model.media import Raster
 from sidecar.pipelines.base import Engine, EngineJob, Picture
 from sidecar.pipelines.registry import EngineEntry
 from sidecar.pipelines.synthetic import synthetic_job, with_seed
 
-REQUEST_KINDS: Final = (
-    JobKind.RETAKE,
-    JobKind.REGENERATE,
-    JobKind.BRIDGE,
-    JobKind.EXTEND,
-    JobKind.GENERATE,
-)
-"""The kinds a request can have today."""
-
+_ODD: Final = Raster(51, 33)
 _RASTERS: Final = {
     "landscape": Raster(64, 36),
     "portrait": Raster(36, 64),
-    "odd": Raster(51, 33),
     "tiny": Raster(16, 16),
 }
 
 Rule = Callable[[Engine, EngineJob], None]
+_Case = tuple[str, Rule, EngineJob]
+_JobOf = Callable[..., EngineJob]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,57 +57,109 @@ class Check:
 def conformance_checks(entry: EngineEntry) -> tuple[Check, ...]:
     """List the checks for an engine, in a fixed order; making the list does not create the engine.
 
+    An engine with a frame grid runs a model, so that each take costs seconds: it gets fewer takes of each kind.
+
     Args:
-        entry: What the engine's entry point leads to; each check creates an engine of its own.
+        entry: What the engine's entry point leads to. The checks share one engine, as jobs share a worker's.
     """
+    shared = _SharedEngine(entry)
     checks = [Check("limits of engine and entry agree", partial(_check_limits, entry))]
-    for kind in REQUEST_KINDS:
-        rules = _rules(entry, kind, seeded=kind in entry.limits.seeded_kinds)
+    for kind in JobKind:
+        rules = _rules(entry.limits, kind)
         checks += [
-            Check(f"{kind}: {name}", partial(_run, entry, rule, job)) for name, rule, job in rules
+            Check(f"{kind}: {name}", partial(_run, shared, rule, job)) for name, rule, job in rules
         ]
     return tuple(checks)
 
 
-def _rules(
-    entry: EngineEntry, kind: JobKind, *, seeded: bool
-) -> Iterator[tuple[str, Rule, EngineJob]]:
-    job = partial(synthetic_job, kind, engine=entry.limits.engine)
-    if kind not in entry.limits.kinds:
-        yield "not declared, hence refused", _check_refused, job()
+class _SharedEngine:
+    """The engine of one suite, made and loaded for its first check."""
+
+    def __init__(self, entry: EngineEntry) -> None:
+        self._entry = entry
+        self._loaded: Engine | None = None
+
+    def get(self) -> Engine:
+        if self._loaded is None:
+            engine = self._entry.create()
+            engine.load(_ignore_progress)
+            self._loaded = engine
+        return self._loaded
+
+
+def _rules(limits: EngineLimits, kind: JobKind) -> Iterator[_Case]:
+    if kind not in limits.kinds:
+        able = replace(limits, kinds=limits.kinds | {kind}, keys=limits.keys | {"aspect"})
+        yield "not declared, hence refused", _check_refused, synthetic_job(kind, limits=able)
         return
+    start_from = StartFrom.FIRST
+    if start_from not in limits.start_from and limits.start_from:
+        start_from = min(limits.start_from)
+    job = partial(synthetic_job, kind, limits=limits, start_from=start_from)
+    yield "pictures, odd", _check_pictures, job(raster=_ODD)
+    if limits.frame_grid == (1, 0):
+        yield from _cheap_rules(kind, job)
+    yield from _own_rules(kind, job)
+    yield from _key_rules(limits, kind, job)
+    yield "cancelled after the first picture", _check_cancel_midway, job(length=8)
+    yield "progress rises to its end", _check_progress, job()
+    if limits.deterministic and (limits.frame_grid == (1, 0) or kind is min(limits.kinds)):
+        yield "same seed, same pictures", _check_same_seed, job()
+    if kind in limits.seeded_kinds:
+        yield "other seed, other pictures", _check_other_seed, job()
+
+
+def _cheap_rules(kind: JobKind, job: _JobOf) -> Iterator[_Case]:
+    """What only an engine is asked that makes a take in no time."""
     for name, raster in _RASTERS.items():
         yield f"pictures, {name}", _check_pictures, job(raster=raster)
     yield "one frame", _check_pictures, job(length=1)
     yield "many frames", _check_pictures, job(length=23)
     yield "made handles", _check_pictures, job(handles=(2, 3))
+    yield "cancelled before the first picture", _check_cancel_at_once, job()
     if kind is not JobKind.GENERATE:
         yield "sources of a single frame", _check_pictures, job(context=(1, 1))
         yield "sources shorter than the context", _check_pictures, job(context=(2, 2))
         yield "black sources", _check_pictures, job(gain=0.0)
         yield "values above 1 and below 0", _check_pictures, job(gain=2.5, offset=-0.5)
     if kind is JobKind.RETAKE:
-        yield "kept handles", _check_pictures, job(handles=(2, 3), keep_handles=True)
-        yield "window at the head of the media", _check_pictures, job(context=(0, 5))
         yield "window at the tail of the media", _check_pictures, job(context=(5, 0))
         yield "window is the whole media", _check_pictures, job(context=(0, 0))
-    if kind is JobKind.EXTEND:
+
+
+def _own_rules(kind: JobKind, job: _JobOf) -> Iterator[_Case]:
+    """What belongs to one kind."""
+    if kind is JobKind.RETAKE:
+        yield "kept handles", _check_pictures, job(handles=(2, 3), keep_handles=True)
+        yield "window at the head of the media", _check_pictures, job(context=(0, 5))
+    elif kind is JobKind.EXTEND:
         yield "past the head", _check_pictures, job(edge=Edge.HEAD)
-    yield "cancelled before the first picture", _check_cancel_at_once, job()
-    yield "cancelled after the first picture", _check_cancel_midway, job(length=8)
-    yield "progress rises to its end", _check_progress, job()
-    if AudioPolicy.NEW in entry.limits.audio and kind not in {JobKind.BRIDGE, JobKind.GENERATE}:
-        yield "new sound is as long as the pictures", _check_sound, job(audio=AudioPolicy.NEW)
-    if entry.limits.deterministic:
-        yield "same seed, same pictures", _check_same_seed, job()
-    if seeded:
-        yield "other seed, other pictures", _check_other_seed, job()
+    elif kind is JobKind.REFRAME:
+        yield "the source's pixels stay", _check_kept_pixels, job()
 
 
-def _run(entry: EngineEntry, rule: Rule, job: EngineJob) -> None:
-    engine = entry.create()
-    engine.load(_ignore_progress)
-    rule(engine, job)
+def _key_rules(limits: EngineLimits, kind: JobKind, job: _JobOf) -> Iterator[_Case]:
+    """What belongs to the keys and their values that the engine says it honours."""
+    if kind in {JobKind.RETAKE, JobKind.RESTYLE}:
+        for key in sorted({"matte", "box"} & limits.keys):
+            yield f"{key}=, the rest stays", _check_kept_pixels, job(beside=frozenset({key}))
+    if kind is JobKind.GENERATE:
+        for key in sorted({"image", "audio_file"} & limits.keys):
+            yield f"{key}=", _check_pictures, job(beside=frozenset({key}))
+    if kind is JobKind.RETAKE and "context" in limits.keys:
+        yield "shots beside it", _check_pictures, job(beside=frozenset({"context"}))
+    if kind is JobKind.REGENERATE:
+        for start_from in sorted(limits.start_from):
+            half = start_from is StartFrom.CLIP and "strength" in limits.keys
+            made = job(start_from=start_from, strength=0.5 if half else None)
+            yield f"from={start_from}", _check_pictures, made
+    if kind in {JobKind.RETAKE, JobKind.REGENERATE, JobKind.EXTEND}:
+        for audio in sorted(limits.audio - {AudioPolicy.KEEP}):
+            yield f"audio={audio}, sound as long as the pictures", _check_sound, job(audio=audio)
+
+
+def _run(shared: _SharedEngine, rule: Rule, job: EngineJob) -> None:
+    rule(shared.get(), job)
 
 
 def _check_limits(entry: EngineEntry) -> None:
@@ -139,6 +185,23 @@ def _check_pictures(engine: Engine, job: EngineJob) -> None:
     _require(count == wanted, f"{count} pictures were made for {wanted} frames")
     untouched = all(np.array_equal(a, b) for a, b in zip(given, kept, strict=True))
     _require(untouched, "a picture changed after it was handed over")
+
+
+def _check_kept_pixels(engine: Engine, job: EngineJob) -> None:
+    """What is not to be made stays the source's own: all but what a reframe adds, or but the right half.
+
+    Next to what is made there may be a soft edge; a quarter of the picture away from it there is none.
+    """
+    source, box = job.sources[0], job.sources[0].picture_box
+    rows, columns = slice(box.y, box.y + box.height), slice(box.x, box.x + box.width)
+    if job.request.kind is not JobKind.REFRAME:
+        columns = slice(0, job.request.raster.width_px // 4)
+    for record_frame, picture in zip(job.made_range.frames, _generate(engine, job), strict=True):
+        own = source.picture(record_frame)[rows, columns]
+        _require(
+            np.array_equal(picture[rows, columns], own),
+            f"frame {record_frame} differs from the source where it should have been kept",
+        )
 
 
 def _check_refused(engine: Engine, job: EngineJob) -> None:

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 
 from interchange.errors import UnsupportedError
-from interchange.model.directive import JobKind
+from interchange.model.directive import AudioPolicy, JobKind
+from interchange.model.media import Raster
 from sidecar.pipelines.base import stop_if
 from sidecar.pipelines.conformance import conformance_checks
 from sidecar.pipelines.identity.limits import LIMITS as IDENTITY_LIMITS
 from sidecar.pipelines.registry import find_engines
+from sidecar.pipelines.synthetic import synthetic_job
 
 BUILT_IN = find_engines(plugins=())
 
@@ -67,7 +69,8 @@ class OneKindEntry:
             IDENTITY_LIMITS,
             engine="grey",
             kinds=frozenset({JobKind.RETAKE}),
-            audio=frozenset(),
+            keys=frozenset({"prompt"}),
+            audio=frozenset({AudioPolicy.KEEP}),
         )
         self._fault = fault
 
@@ -104,3 +107,26 @@ def test_engine_of_one_kind_passes():
 )
 def test_broken_engine_fails(fault, message):
     assert any(message in failure for failure in _failures(OneKindEntry(fault)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [(JobKind.RETAKE, "box"), (JobKind.RESTYLE, "matte"), (JobKind.REFRAME, "aspect")],
+)
+def test_engine_that_changes_what_it_should_keep_fails(kind, key):
+    """Grey all over: the part of the picture that is not to be made is gone too."""
+    entry = OneKindEntry()
+    entry.limits = replace(entry.limits, kinds=frozenset({kind}), keys=frozenset({key}))
+    assert any("should have been kept" in failure for failure in _failures(entry))
+
+
+def test_engine_with_a_frame_grid_is_planned_as_it_is_used_and_gets_fewer_takes():
+    """What is planned for it lies on its grid, in takes few enough for a model."""
+    entry = OneKindEntry()
+    free = len(conformance_checks(entry))
+    entry.limits = replace(entry.limits, frame_grid=(8, 1), size_multiple_px=32)
+    assert _failures(entry) == []
+    assert len(conformance_checks(entry)) < free - 8
+    job = synthetic_job(JobKind.RETAKE, limits=entry.limits)
+    assert job.geometry.generate_range.length == 8
+    assert job.geometry.generate_raster == Raster(64, 64)

@@ -30,7 +30,7 @@ MODEL_IDENTITY: Final = f"ltxbridge identity {LIMITS.version}"
 
 
 class IdentityEngine:
-    """Retake, regenerate and extend show the source; a bridge shows A, then B; generate shows numbers."""
+    """What is made of a shot shows that shot; a bridge shows A, then B; generate shows its still, or numbers."""
 
     @property
     def limits(self) -> EngineLimits:
@@ -70,7 +70,9 @@ class IdentityEngine:
         progress: ProgressCallback,  # noqa: ARG002 - part of the seam, as the next is
         cancelled: CancelCheck,  # noqa: ARG002
     ) -> Sound | None:
-        """The source's own sound over the frames made; None where there is no source or no sound."""
+        """The sound given, else the source's own over the frames made; None where there is neither."""
+        if job.sound is not None:
+            return job.sound
         return job.sources[0].sound(job.made_range) if job.sources else None
 
 
@@ -82,6 +84,8 @@ def _picture(job: EngineJob, record_frame: int) -> Picture:
             outgoing, incoming = job.sources
             return (outgoing if record_frame < cut else incoming).picture(record_frame)
         case GenerateSpec():
+            if job.image is not None:
+                return job.image.copy()
             return numbered_chart(
                 record_frame,
                 tag=job.request.seed,

@@ -11,18 +11,15 @@ LIMITS: Final = EngineLimits(
     engine="identity",
     version="1",
     summary="Returns the source's own frames; for tests of frame accuracy, not for work.",
-    kinds=frozenset(
+    kinds=frozenset(JobKind),
+    keys=frozenset(
         {
-            JobKind.RETAKE,
-            JobKind.REGENERATE,
-            JobKind.BRIDGE,
-            JobKind.EXTEND,
-            JobKind.GENERATE,
+            "prompt", "negative", "quality", "audio", "from", "strength", "edge", "image",
+            "audio_file", "matte", "box", "aspect", "context",
         }
     ),
-    keys=frozenset({"prompt", "negative", "quality", "audio", "from", "edge"}),
-    audio=frozenset({AudioPolicy.KEEP, AudioPolicy.NEW}),
-    start_from=frozenset({StartFrom.FIRST, StartFrom.CLIP}),
+    audio=frozenset(AudioPolicy),
+    start_from=frozenset(StartFrom),
     qualities=frozenset(Quality),
     context_frames=5,  # as many as `animatic`, so that tests with this engine plan the same spans
     max_frames=86_400,
@@ -33,4 +30,4 @@ LIMITS: Final = EngineLimits(
     seeded_kinds=frozenset({JobKind.GENERATE}),
     source_type=DigitalSourceType.ALGORITHMIC_MEDIA,
     test_only=True,
-)
+)  # fmt: skip

@@ -11,6 +11,7 @@ from interchange.model.media import Raster
 from interchange.model.request import BridgeSpec
 from interchange.timebase import TimeRange
 from sidecar.pipelines.animatic.engine import AnimaticEngine
+from sidecar.pipelines.animatic.limits import LIMITS
 from sidecar.pipelines.synthetic import RATE, WINDOW_START, synthetic_job, with_seed, without_slate
 
 RASTER = Raster(128, 72)
@@ -47,7 +48,7 @@ class Clip:
 
 
 def job_on(kind, *draws, **arguments):
-    job = without_slate(synthetic_job(kind, engine="animatic", raster=RASTER, **arguments))
+    job = without_slate(synthetic_job(kind, limits=LIMITS, raster=RASTER, **arguments))
     spans = (span.record_range for span in job.request.sources)
     return replace(
         job, sources=tuple(Clip(draw, span) for draw, span in zip(draws, spans, strict=True))
@@ -88,7 +89,7 @@ def test_speed_carries_across_both_joints():
 
 
 def test_retake_never_looks_inside_its_window():
-    job = synthetic_job(JobKind.RETAKE, engine="animatic")
+    job = synthetic_job(JobKind.RETAKE, limits=LIMITS)
     strict = replace(job.sources[0], forbidden_range=job.request.record_range)
     make(replace(job, sources=(strict,)))
     assert strict.asked
@@ -124,7 +125,7 @@ def test_extended_still_shot_stays_still():
 
 
 def test_handles_that_are_made_show_the_shots_themselves():
-    job = synthetic_job(JobKind.BRIDGE, engine="animatic", raster=RASTER, length=3, handles=(2, 2))
+    job = synthetic_job(JobKind.BRIDGE, limits=LIMITS, raster=RASTER, length=3, handles=(2, 2))
     made = make(without_slate(job))
     start = job.request.file_range.start
     for index in (0, 1):
@@ -167,7 +168,7 @@ def test_result_does_not_depend_on_the_number_of_threads():
 
 
 def test_global_random_state_is_neither_read_nor_changed():
-    job = synthetic_job(JobKind.REGENERATE, engine="animatic")
+    job = synthetic_job(JobKind.REGENERATE, limits=LIMITS)
     np.random.seed(1)  # noqa: NPY002 - the very state that must not matter
     before = np.random.get_state()[1].copy()  # noqa: NPY002
     first = make(job)
@@ -177,7 +178,7 @@ def test_global_random_state_is_neither_read_nor_changed():
 
 
 def test_slate_sits_at_the_bottom_and_can_be_left_out():
-    job = synthetic_job(JobKind.RETAKE, engine="animatic", raster=Raster(320, 180), length=1)
+    job = synthetic_job(JobKind.RETAKE, limits=LIMITS, raster=Raster(320, 180), length=1)
     (with_it,), (without,) = make(job), make(without_slate(job))
     changed = np.abs(with_it - without).max(axis=2) > 0.02
     rows = np.flatnonzero(changed.any(axis=1))
@@ -200,13 +201,13 @@ def test_slate_sits_at_the_bottom_and_can_be_left_out():
 )
 @pytest.mark.parametrize("raster", [Raster(320, 180), Raster(90, 160), Raster(16, 16)])
 def test_card_takes_any_prompt(prompt, raster):
-    job = synthetic_job(JobKind.GENERATE, engine="animatic", raster=raster, length=2, prompt=prompt)
+    job = synthetic_job(JobKind.GENERATE, limits=LIMITS, raster=raster, length=2, prompt=prompt)
     first, last = make(job)
     assert not np.array_equal(first, last)
 
 
 def test_card_bar_reaches_the_end_with_the_last_frame():
-    job = synthetic_job(JobKind.GENERATE, engine="animatic", raster=Raster(320, 180), length=10)
+    job = synthetic_job(JobKind.GENERATE, limits=LIMITS, raster=Raster(320, 180), length=10)
     pictures = make(without_slate(job))
     colourful = [(np.ptp(picture[round(180 * 0.905)], axis=-1) > 0.1).sum() for picture in pictures]
     assert colourful == sorted(colourful)
@@ -215,7 +216,8 @@ def test_card_bar_reaches_the_end_with_the_last_frame():
 
 
 def test_picture_beyond_the_limit_is_refused():
-    job = synthetic_job(JobKind.GENERATE, engine="animatic", raster=Raster(20_000, 10_000))
+    job = synthetic_job(JobKind.GENERATE, limits=LIMITS)
+    job = replace(job, request=replace(job.request, raster=Raster(20_000, 10_000)))
     with pytest.raises(UnsupportedError, match="smaller sequence"):
         make(job)
 

@@ -10,6 +10,7 @@ from interchange.model.directive import JobKind
 from interchange.model.media import Raster
 from sidecar.pipelines.animatic.engine import AnimaticEngine
 from sidecar.pipelines.animatic.flow import WorkingSize, make_proxies
+from sidecar.pipelines.animatic.limits import LIMITS
 from sidecar.pipelines.animatic.motion import fit_velocity, flows_to_neighbours
 from sidecar.pipelines.animatic.movers import Sight, find_movers, make_colour_proxies
 from sidecar.pipelines.synthetic import WINDOW_START, synthetic_job, without_slate
@@ -55,7 +56,7 @@ class Clip:
 
 
 def make(kind, draw):
-    job = without_slate(synthetic_job(kind, engine="animatic", raster=RASTER, length=LENGTH))
+    job = without_slate(synthetic_job(kind, limits=LIMITS, raster=RASTER, length=LENGTH))
     sources = tuple(Clip(draw, span.record_range) for span in job.request.sources)
     job = replace(job, sources=sources)
     return list(AnimaticEngine().generate(job, progress=lambda *_: None, cancelled=lambda: False))

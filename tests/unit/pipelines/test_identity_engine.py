@@ -4,6 +4,7 @@ import pytest
 from interchange.model.directive import AudioPolicy, Edge, JobKind
 from sidecar.pipelines.identity.chart import numbered_chart
 from sidecar.pipelines.identity.engine import IdentityEngine
+from sidecar.pipelines.identity.limits import LIMITS
 from sidecar.pipelines.synthetic import synthetic_job
 
 
@@ -25,14 +26,14 @@ def read_number(picture):
 
 @pytest.mark.parametrize("kind", [JobKind.RETAKE, JobKind.REGENERATE])
 def test_shows_the_sources_own_frames(kind):
-    job = synthetic_job(kind, engine="identity", length=6, handles=(2, 1))
+    job = synthetic_job(kind, limits=LIMITS, length=6, handles=(2, 1))
     frames = job.request.file_range.frames
     for picture, frame in zip(make(job), frames, strict=True):
         assert np.array_equal(picture, job.sources[0].picture(frame))
 
 
 def test_bridge_shows_outgoing_to_the_cut_then_incoming():
-    job = synthetic_job(JobKind.BRIDGE, engine="identity", length=5)
+    job = synthetic_job(JobKind.BRIDGE, limits=LIMITS, length=5)
     make(job)
     start, end, cut = (
         job.request.record_range.start,
@@ -45,7 +46,7 @@ def test_bridge_shows_outgoing_to_the_cut_then_incoming():
 
 @pytest.mark.parametrize("edge", Edge)
 def test_extend_asks_past_the_edge_and_is_shown_the_hold(edge):
-    job = synthetic_job(JobKind.EXTEND, engine="identity", length=3, edge=edge)
+    job = synthetic_job(JobKind.EXTEND, limits=LIMITS, length=3, edge=edge)
     source = job.sources[0]
     held = source.record_range.end - 1 if edge is Edge.TAIL else source.record_range.start
     for picture in make(job):
@@ -53,7 +54,7 @@ def test_extend_asks_past_the_edge_and_is_shown_the_hold(edge):
 
 
 def test_generated_chart_carries_record_frame_and_seed():
-    job = synthetic_job(JobKind.GENERATE, engine="identity", length=3, seed=300)
+    job = synthetic_job(JobKind.GENERATE, limits=LIMITS, length=3, seed=300)
     frames = job.request.record_range.frames
     assert [read_number(picture) for picture in make(job)] == [
         (300 & 0xFF, frame & 0xFFFF) for frame in frames
@@ -69,11 +70,11 @@ def test_chart_reads_back_at_any_width(width):
 
 def test_new_sound_is_the_sources_over_the_frames_made():
     job = synthetic_job(
-        JobKind.RETAKE, engine="identity", length=4, handles=(2, 2), audio=AudioPolicy.NEW
+        JobKind.RETAKE, limits=LIMITS, length=4, handles=(2, 2), audio=AudioPolicy.NEW
     )
     sound = new_sound(job)
     assert len(sound.samples) == 8 * 2000
-    assert new_sound(synthetic_job(JobKind.GENERATE, engine="identity")) is None
+    assert new_sound(synthetic_job(JobKind.GENERATE, limits=LIMITS)) is None
 
 
 def new_sound(job):
