@@ -19,6 +19,9 @@ from interchange.errors import ConflictError
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.lock import FolderLock
 from sidecar.models.checkpoint import Checkpoint, Form, PinnedFile
+from sidecar.models.digests import pin
+from sidecar.models.layout import inspect
+from sidecar.models.parts import UPSAMPLER
 from sidecar.pipelines.ltx23.components import Variant
 from sidecar.pipelines.ltx23.limits import TINY_LIMITS
 from sidecar.pipelines.ltx23.quiet import without_progress_bars
@@ -27,7 +30,6 @@ from sidecar.pipelines.ltx23.tiny_parts import tiny_components, tiny_upsampler
 CONTENT_VERSION: Final = "3"
 """Raised with every change to what `build_tiny` writes."""
 
-UPSAMPLER: Final = "latent_upsampler"
 _MANIFEST: Final = "manifest.json"
 _SEED: Final = 23
 _WAIT_S: Final = 0.1
@@ -107,7 +109,7 @@ def _rebuilt(folder: Path, filesystem: FileSystem) -> tuple[PinnedFile, ...]:
     filesystem.remove_tree(folder)  # damaged, or not there
     filesystem.rename(part, folder)
     filesystem.fsync_folder(folder.parent)
-    return _pinned(folder, digests)
+    return _pinned(folder)
 
 
 def _verified(folder: Path, filesystem: FileSystem) -> tuple[PinnedFile, ...] | None:
@@ -118,7 +120,7 @@ def _verified(folder: Path, filesystem: FileSystem) -> tuple[PinnedFile, ...] | 
         whole = present == digests.keys() and all(
             filesystem.sha256(folder / name) == digest for name, digest in digests.items()
         )
-        return _pinned(folder, digests) if whole else None
+        return _pinned(folder) if whole else None
     except (OSError, ValueError, AttributeError, TypeError):
         return None
 
@@ -127,11 +129,5 @@ def _listed(folder: Path) -> list[Path]:
     return [file for file in folder.rglob("*") if file.is_file() and file.name != _MANIFEST]
 
 
-def _pinned(folder: Path, digests: dict[str, Any]) -> tuple[PinnedFile, ...]:
-    pinned = []
-    for name, digest in sorted(digests.items()):
-        status = (folder / name).stat()
-        pinned.append(
-            PinnedFile(name, folder / name, status.st_size, status.st_mtime_ns, str(digest))
-        )
-    return tuple(pinned)
+def _pinned(folder: Path) -> tuple[PinnedFile, ...]:
+    return pin(inspect(folder, variant=Variant.DISTILLED).files)
