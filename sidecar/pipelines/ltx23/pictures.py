@@ -180,9 +180,8 @@ class VideoCodec:
     ) -> Iterator[Picture]:
         """Normalised latents to pictures, in order, as they come.
 
-        On a GPU the next tiles are decoded and the next picture is copied while the caller is busy with the last
-        one. At most the pictures of two time spans are in memory at once, of the whole canvas where it is in
-        one tile.
+        On a GPU a thread decodes and copies up to one time span ahead while the caller is busy with a picture.
+        The device holds the pictures of one time span and of an overlap, this machine those of another span.
 
         Args:
             latents: float32 [1, C, f, h, w], on any device.
@@ -199,13 +198,13 @@ class VideoCodec:
         checkpoint()
         with closing(self._stream(latents, tiling)) as stream:
             for thing in stream:
-                if isinstance(thing, torch.Tensor):
-                    yield from on_host(thing, transform=_pictures)
-                else:
+                if isinstance(thing, _TileDone):
                     done += 1
                     progress(done, tiling.count)
                     if done < tiling.count:
                         checkpoint()
+                else:
+                    yield thing
 
     def mean_colours(
         self, latents: torch.Tensor, *, checkpoint: Callable[[], None]
@@ -234,20 +233,32 @@ class VideoCodec:
 
     def _stream(
         self, latents: torch.Tensor, tiling: _Tiling
-    ) -> Generator[torch.Tensor | _TileDone, None, None]:
-        """`_chunks`, ahead of the reader by one time span where there is a GPU to keep busy."""
+    ) -> Generator[Picture | _TileDone, None, None]:
+        """Pictures and what happens between them; made ahead where there is a GPU to keep busy."""
         if self._device.type != "cuda":
-            return self._chunks(latents, tiling)
+            return self._made(latents, tiling)
         stream = torch.cuda.current_stream(self._device)
 
-        def chunks() -> Iterator[torch.Tensor | _TileDone]:
+        def made() -> Iterator[Picture | _TileDone]:
             torch.cuda.set_device(self._device)  # of this thread, as is the stream
             torch.cuda.set_stream(stream)
-            for thing in self._chunks(latents, tiling):
-                stream.synchronize()  # a tile is done when the device says so, not when it was asked
+            for thing in self._made(latents, tiling):
+                if isinstance(thing, _TileDone):
+                    stream.synchronize()  # a tile is done when the device says so, not when asked for
                 yield thing
 
-        return made_ahead(chunks, most_waiting=len(tiling.places) + 1)
+        span = len(tiling.places) + _frames(tiling.times[0]).length
+        return made_ahead(made, most_waiting=span)
+
+    def _made(
+        self, latents: torch.Tensor, tiling: _Tiling
+    ) -> Generator[Picture | _TileDone, None, None]:
+        for thing in self._chunks(latents, tiling):
+            if isinstance(thing, torch.Tensor):
+                yield from on_host(thing, transform=_pictures)
+            else:
+                yield thing
+            del thing  # it is large, and the next one is about to be made
 
     def _chunks(
         self, latents: torch.Tensor, tiling: _Tiling
@@ -264,8 +275,9 @@ class VideoCodec:
             assert canvas is not None  # noqa: S101 - every tiling has a tile
             end = times[index + 1].start if index + 1 < len(times) else time.end
             carried, finished = self._joined(carried, canvas, weight, end - time.start)
-            del canvas  # the pictures that go out hold what they need
+            del canvas
             yield finished
+            del finished  # a view of the canvas: the next one takes its place
 
     @torch.inference_mode()
     def _decode_tile(

@@ -34,7 +34,7 @@ def on_host(
     """Pictures of a tensor, one by one; with CUDA the next one is on its way while the caller has the last.
 
     Args:
-        frames: float32 [3, F, H, W], finished on the device.
+        frames: float32 [3, F, H, W], made on the current stream.
         transform: Of one frame [3, H, W] to a picture [H, W, 3], on the device.
 
     Yields:
@@ -44,8 +44,9 @@ def on_host(
         for index in range(frames.shape[1]):
             yield _copied(frames[:, index], transform).cpu().numpy()
         return
-    # copies overtake the decoding of the next tiles
+    # beside whatever is asked of the device next
     stream = torch.cuda.Stream(frames.device)  # type: ignore[no-untyped-call]
+    stream.wait_stream(torch.cuda.current_stream(frames.device))
     coming: tuple[torch.Tensor, torch.cuda.Event] | None = None
     for index in range(frames.shape[1]):
         following = _sent(frames[:, index], transform, stream)
@@ -80,4 +81,6 @@ def _sent(
 
 def _arrived(host: torch.Tensor, event: torch.cuda.Event) -> Picture:
     event.synchronize()
-    return host.numpy().copy()  # pinned memory goes round between two pictures, whoever keeps this one
+    return (
+        host.numpy().copy()
+    )  # pinned memory goes round between two pictures, whoever keeps this one

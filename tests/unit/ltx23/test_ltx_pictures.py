@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import weakref
 from itertools import pairwise
 
 import numpy as np
@@ -239,14 +240,28 @@ def test_made_ahead_it_is_the_same(vae: AutoencoderKLLTX2Video) -> None:
     codec = _codec(vae, TileSize(64, 64, 17, 32, 8))
     latents = _latents(5, 3, 3)
     tiling = _Tiling.of(LatentGrid(5, 3, 3), TileSize(64, 64, 17, 32, 8))
-    plain = [thing for thing in codec._chunks(latents, tiling) if torch.is_tensor(thing)]
     ahead = [
         thing
-        for thing in made_ahead(lambda: codec._chunks(latents, tiling), most_waiting=5)
-        if torch.is_tensor(thing)
+        for thing in made_ahead(lambda: codec._made(latents, tiling), most_waiting=5)
+        if isinstance(thing, np.ndarray)
     ]
-    assert len(plain) == 3
-    assert all(torch.equal(*both) for both in zip(plain, ahead, strict=True))
+    assert np.array_equal(np.stack(ahead), _decoded(codec, latents))
+
+
+def test_one_canvas_at_a_time(vae: AutoencoderKLLTX2Video) -> None:
+    """While a time span is decoded nothing of the last one is left but what they share."""
+    codec = _codec(vae, TileSize(64, 64, 33, 32, 8))
+    tiling = _Tiling.of(LatentGrid(8, 3, 3), TileSize(64, 64, 33, 32, 8))
+    canvases: list[weakref.ref[torch.UntypedStorage]] = []
+    chunks = codec._chunks(_latents(8, 3, 3), tiling)
+    for thing in chunks:
+        if torch.is_tensor(thing):
+            canvases.append(weakref.ref(thing.untyped_storage()))
+        else:
+            alive = [canvas() for canvas in canvases]
+            assert alive == [None] * len(alive)
+        del thing
+    assert len(canvases) == 2
 
 
 def test_nothing_stays_switched_on(vae: AutoencoderKLLTX2Video) -> None:
