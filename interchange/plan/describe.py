@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from interchange.conform import fitted_box
 from interchange.model.media import MediaFacts
-from interchange.model.request import SourceSpan
+from interchange.model.request import ReframeSpec, SourceSpan
 from interchange.plan.coverage import place_of
 from interchange.plan.sources import source_timecode
 from interchange.plan.values import PlannedTake
@@ -33,7 +34,8 @@ class TakeText:
         reads: All frames that may be read, in source timecode, one per file.
         file_timecode: The file's own timecode, handles included.
         generates: Frames the engine makes, in record timecode, with their number.
-        picture: Delivered size, and the size worked at where it differs.
+        picture: Delivered size; the original's and where it lies, for a reframe; the size worked at where that
+            differs.
         notes: One sentence each.
     """
 
@@ -59,9 +61,6 @@ def describe_take(planned: PlannedTake) -> TakeText:
     request, geometry, segment = planned.request, planned.geometry, planned.segment
     spans = list(zip(request.sources, planned.media, strict=True))
     generated = geometry.generate_range
-    picture = str(geometry.deliver_raster)
-    if geometry.generate_raster != geometry.deliver_raster:
-        picture += f", made at {geometry.generate_raster}"
     drop_frame = segment.sequence.drop_frame
     return TakeText(
         shot=request.shot,
@@ -77,9 +76,21 @@ def describe_take(planned: PlannedTake) -> TakeText:
         reads=tuple(source_range(span, facts, span.record_range) for span, facts in spans),
         file_timecode=timecode_range(request.media_range, drop_frame=request.drop_frame),
         generates=f"{timecode_range(generated, drop_frame=drop_frame)} ({generated.length} frames)",
-        picture=picture,
+        picture=_picture(planned),
         notes=planned.notes,
     )
+
+
+def _picture(planned: PlannedTake) -> str:
+    geometry = planned.geometry
+    text = str(geometry.deliver_raster)
+    if isinstance(planned.request.spec, ReframeSpec):
+        own = planned.media[0].raster
+        box = fitted_box(own, geometry.deliver_raster)
+        text += f" around the original's {own} at {box.x},{box.y}"
+    if geometry.generate_raster != geometry.deliver_raster:
+        text += f", made at {geometry.generate_raster}"
+    return text
 
 
 def timecode_range(frames: TimeRange, *, drop_frame: bool) -> str:
