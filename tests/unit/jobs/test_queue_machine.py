@@ -69,6 +69,7 @@ class QueueLife(RuleBasedStateMachine):
         self.world.on_start.append(self.is_the_right_one_to_start)
         self.world.start()
         self.asked = {}  # job id -> caller
+        self.callers = {}  # shot -> caller: a job may start before its caller has heard its id
         self.ended = {}  # job id -> the last snapshot
         self.deleted = set()
         self.takes = 0  # of deleted jobs; their media stay
@@ -93,6 +94,7 @@ class QueueLife(RuleBasedStateMachine):
         self.shots += 1
         shot = f"S{self.shots:03}"
         self.world.scripts[shot] = script
+        self.callers[shot] = caller
         create = self.world.service.create
         request = self.world.request(shot)
         job = self.world.run(create(request, caller=caller, request_id=shot, priority=priority))
@@ -169,11 +171,11 @@ class QueueLife(RuleBasedStateMachine):
             and job.job_id != started.job_id
         ]
         assert all(job.priority <= started.priority for job in waiting), "a lower priority first"
-        share = self.asked[started.job_id].share if started.job_id in self.asked else None
+        share = self.callers[started.request.shot].share
         rivals = {
-            self.asked[job.job_id].share
+            self.callers[job.request.shot].share
             for job in waiting
-            if job.priority == started.priority and job.job_id in self.asked
+            if job.priority == started.priority
         } - {share}
         for rival in rivals:
             self.skipped[rival] += 1
