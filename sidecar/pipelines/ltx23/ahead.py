@@ -66,7 +66,10 @@ def made_ahead(
                     room.release()
                     yield thing
                 case _Failed(error):
-                    raise error
+                    try:
+                        raise error
+                    finally:  # or this frame and the error hold each other, and all that the frames in it hold
+                        del error
                 case _Finished():
                     return
     finally:

@@ -240,8 +240,7 @@ class VideoCodec:
         stream = torch.cuda.current_stream(self._device)
 
         def made() -> Iterator[Picture | _TileDone]:
-            torch.cuda.set_device(self._device)  # of this thread, as is the stream
-            torch.cuda.set_stream(stream)
+            torch.cuda.set_stream(stream)  # this thread's, and with it the device
             for thing in self._made(latents, tiling):
                 if isinstance(thing, _TileDone):
                     stream.synchronize()  # a tile is done when the device says so, not when asked for

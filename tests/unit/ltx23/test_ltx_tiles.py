@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from itertools import pairwise
 
@@ -119,6 +122,30 @@ def test_no_more_is_made_ahead_than_was_asked() -> None:
     reader.close()
     assert made == [0, 1, 2]
     assert _named_threads() == []
+
+
+def test_an_error_made_ahead_keeps_nothing_alive() -> None:
+    """Out of memory: what the failed step held must go before the next try, without waiting for a collection."""
+
+    class Large:
+        pass
+
+    held: list[weakref.ref[Large]] = []
+
+    def things() -> Iterator[int]:
+        large = Large()
+        held.append(weakref.ref(large))
+        yield 1
+        raise MemoryError
+
+    gc.collect()
+    gc.disable()
+    try:
+        with contextlib.suppress(MemoryError):
+            list(made_ahead(things))
+        assert held[0]() is None
+    finally:
+        gc.enable()
 
 
 def test_an_error_made_ahead_comes_after_what_was_made_before_it() -> None:
