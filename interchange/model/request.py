@@ -262,6 +262,15 @@ class GenerationRequest:
                 return (self.spec.source,)
 
     @property
+    def keeps_pictures(self) -> bool:
+        """Whether only sound is made, and every picture of the take is the source's own."""
+        match self.spec:
+            case RetakeSpec(audio=audio) | RegenerateSpec(audio=audio) | ExtendSpec(audio=audio):
+                return audio is AudioPolicy.ONLY
+            case BridgeSpec() | GenerateSpec() | RestyleSpec() | ReframeSpec():
+                return False
+
+    @property
     def files_read(self) -> tuple[str, ...]:
         """Absolute paths of all files the job reads, once each: sources, references, still, sound and matte."""
         named: tuple[str | None, ...] = ()

@@ -7,12 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
 from datetime import UTC, datetime
-from enum import Enum
+from enum import Enum, StrEnum
 from fractions import Fraction
 from pathlib import PurePath
 
 from interchange.errors import InternalError
-from interchange.model.directive import AudioPolicy
 from interchange.model.engine import EngineLimits
 from interchange.model.request import (
     BridgeSpec,
@@ -29,6 +28,25 @@ from interchange.timebase import TimeRange
 from sidecar.serialise import used_fields
 
 
+class SoundOrigin(StrEnum):
+    """What a take lets be heard over the frames that were made.
+
+    `given` is a file's own sound that the request named.
+    """
+
+    NONE = "none"
+    GIVEN = "given"
+    SYNTHETIC = "synthetic"
+
+
+class FrameOrigin(StrEnum):
+    """Whose pixels a picture has; `composite` has the source's own and new ones side by side."""
+
+    KEPT = "kept"
+    SYNTHETIC = "synthetic"
+    COMPOSITE = "composite"
+
+
 @dataclass(frozen=True, slots=True)
 class CredentialFacts:
     """Everything the credentials of one take are made from.
@@ -40,6 +58,8 @@ class CredentialFacts:
         source_digests: SHA-256 in hexadecimal of each file the job read, by the path in the request.
         product_version: Version of ltxbridge.
         created: When the take was made, with a time zone.
+        sound: What it lets be heard.
+        remarks: What the engine said about it, one sentence each.
     """
 
     request: GenerationRequest
@@ -48,6 +68,8 @@ class CredentialFacts:
     source_digests: Mapping[str, str]
     product_version: str
     created: datetime
+    sound: SoundOrigin = SoundOrigin.NONE
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.created.tzinfo is None:
@@ -64,14 +86,19 @@ class FrameRun:
     """Frames in a row that have the same origin.
 
     Args:
-        synthetic: The engine made them; else they are the source's own.
+        origin: Whose pixels they have.
         record_range: Record frames.
-        source: Index into the request's sources whose frames were kept, None for synthetic ones.
+        source: Index into the request's sources whose frames or pixels were kept, None for synthetic ones.
     """
 
-    synthetic: bool
+    origin: FrameOrigin
     record_range: TimeRange
     source: int | None = None
+
+    @property
+    def made(self) -> bool:
+        """Whether an engine had a hand in them."""
+        return self.origin is not FrameOrigin.KEPT
 
     def file_range(self, file: TimeRange) -> TimeRange:
         """The run counted from the file's first picture; `file` is the file's range in record frames."""
@@ -83,17 +110,35 @@ def frame_runs(request: GenerationRequest) -> tuple[FrameRun, ...]:
     """Every frame of the take's file in order, as runs of one origin.
 
     Kept handles are the first source's at the head and the last source's at the tail: the same one for a
-    retake, the outgoing and the incoming shot for a bridge.
+    retake, the outgoing and the incoming shot for a bridge. Where only sound was made, every frame is kept.
     """
-    covered, file = request.record_range, request.file_range
+    covered, file, kept = request.record_range, request.file_range, FrameOrigin.KEPT
+    if request.keeps_pictures:
+        return (FrameRun(kept, file, 0),)
+    made = (
+        (FrameOrigin.COMPOSITE, 0)
+        if _shows_source_pixels(request)
+        else (FrameOrigin.SYNTHETIC, None)
+    )
     if not request.keep_handles or not request.sources:
-        return (FrameRun(synthetic=True, record_range=file),)
+        return (FrameRun(made[0], file, made[1]),)
     runs = [
-        FrameRun(False, TimeRange(file.start, covered.start, file.rate), 0),
-        FrameRun(True, covered),
-        FrameRun(False, TimeRange(covered.end, file.end, file.rate), len(request.sources) - 1),
+        FrameRun(kept, TimeRange(file.start, covered.start, file.rate), 0),
+        FrameRun(made[0], covered, made[1]),
+        FrameRun(kept, TimeRange(covered.end, file.end, file.rate), len(request.sources) - 1),
     ]
     return tuple(run for run in runs if run.record_range.length)
+
+
+def _shows_source_pixels(request: GenerationRequest) -> bool:
+    """Whether made frames keep part of the source's picture: outside a matte or box, inside a new frame."""
+    match request.spec:
+        case RetakeSpec(matte=matte, box=box) | RestyleSpec(matte=matte, box=box):
+            return matte is not None or box is not None
+        case ReframeSpec():
+            return True
+        case RegenerateSpec() | BridgeSpec() | ExtendSpec() | GenerateSpec():
+            return False
 
 
 def source_frames(span: SourceSpan, record_range: TimeRange) -> TimeRange:
@@ -115,15 +160,6 @@ def stills_and_sounds(request: GenerationRequest) -> tuple[str, ...]:
         case RegenerateSpec() | BridgeSpec() | ExtendSpec() | ReframeSpec():
             paths = (None, None)
     return tuple(path for path in paths if path)
-
-
-def has_new_sound(request: GenerationRequest) -> bool:
-    """Whether the engine was asked for sound; otherwise the take is picture only."""
-    match request.spec:
-        case RetakeSpec(audio=audio) | RegenerateSpec(audio=audio) | ExtendSpec(audio=audio):
-            return audio is not AudioPolicy.KEEP
-        case BridgeSpec() | GenerateSpec() | RestyleSpec() | ReframeSpec():
-            return False
 
 
 def request_digest(request: GenerationRequest) -> str:

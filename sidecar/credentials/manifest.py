@@ -13,24 +13,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
-from interchange.model.directive import JobKind
+from interchange.model.directive import Box, JobKind
 from interchange.model.engine import DigitalSourceType
-from interchange.timebase import FrameRate, TimeRange, format_timecode
+from interchange.model.request import RestyleSpec, RetakeSpec, SourceSpan
+from interchange.timebase import TimeRange, format_timecode
 from sidecar.credentials.facts import (
     CredentialFacts,
+    FrameOrigin,
     FrameRun,
     file_title,
     frame_runs,
-    has_new_sound,
     request_digest,
     source_frames,
     stills_and_sounds,
     text_digest,
 )
-
-JsonObject = dict[str, Any]
+from sidecar.credentials.ingredients import (
+    JsonObject,
+    file_ingredient,
+    model_ingredient,
+    source_ingredient,
+    span_ingredient,
+    temporal,
+)
 
 # No domain is ours yet, and a stranger's name must not be borrowed for something that is signed for good:
 # `internal` is the top-level domain that ICANN keeps free for private use, so nobody can ever own this one.
@@ -40,7 +46,6 @@ GENERATION_SCHEMA = 1
 PRODUCT = "ltxbridge"
 
 SOURCE_TYPE_BASE = "http://cv.iptc.org/newscodes/digitalsourcetype/"
-MODEL_LABEL = "model"
 
 # What a file is in which frames of this origin stand beside kept ones: (as an edit, as a composition).
 _MIXED = {
@@ -50,6 +55,9 @@ _MIXED = {
         "compositeSynthetic",
     ),
 }
+# What an engine says may be of any length; a manifest may not.
+_MOST_REMARKS = 16
+_LONGEST_REMARK = 500
 _MINING = ("ai_generative_training", "ai_training", "ai_inference", "data_mining")
 
 
@@ -76,21 +84,13 @@ def draft_manifest(facts: CredentialFacts, *, title: str, media_type: str) -> Ma
     """
     runs = frame_runs(facts.request)
     span_labels = _span_labels(facts)
-    input_paths = stills_and_sounds(facts.request)
-    input_labels = [f"input-{number}" for number in range(1, len(input_paths) + 1)]
+    inputs = _inputs(facts)
+    input_labels = [ingredient["label"] for ingredient in inputs]
     relationship = _source_relationship(facts, runs)
-
     ingredients = [
-        _span_ingredient(facts, index, label, relationship, runs)
+        source_ingredient(facts, index, label, relationship, runs)
         for index, label in enumerate(span_labels)
-    ]
-    ingredients += [
-        _file_ingredient(facts, path, label)
-        for path, label in zip(input_paths, input_labels, strict=True)
-    ]
-    if _has_weights(facts):
-        ingredients.append(_model_ingredient(facts))
-        input_labels.append(MODEL_LABEL)
+    ] + inputs
 
     match relationship:
         case "parentOf":
@@ -106,7 +106,7 @@ def draft_manifest(facts: CredentialFacts, *, title: str, media_type: str) -> Ma
             "created": True,
             "data": {"actions": actions, "allActionsIncluded": True},
         },
-        {"label": GENERATION_LABEL, "created": True, "data": _generation(facts, runs, span_labels)},
+        {"label": GENERATION_LABEL, "created": True, "data": _generation(facts, runs)},
         {
             "label": "cawg.training-mining",
             "data": {"entries": {f"cawg.{use}": {"use": "notAllowed"} for use in _MINING}},
@@ -121,21 +121,8 @@ def draft_manifest(facts: CredentialFacts, *, title: str, media_type: str) -> Ma
         "ingredients": ingredients,
         "assertions": assertions,
     }
-    paths = {
-        label: span.path for label, span in zip(span_labels, facts.request.sources, strict=True)
-    }
-    return ManifestDraft(definition, paths)
-
-
-def npt(frame: int, rate: FrameRate) -> str:
-    """The start of a frame as normal play time in seconds, from the file's first picture.
-
-    Where the decimal does not end (most frames at 24000/1001), it is rounded up to a nanosecond, so that the
-    frame on screen at that time is exactly this one.
-    """
-    nanoseconds = (rate.seconds(frame) * 10**9).__ceil__()
-    whole, rest = divmod(nanoseconds, 10**9)
-    return f"{whole}.{rest:09}".rstrip("0").rstrip(".")
+    spans = _spans(facts) | _references(facts)
+    return ManifestDraft(definition, {label: span.path for label, span in spans.items()})
 
 
 def _has_weights(facts: CredentialFacts) -> bool:
@@ -148,8 +135,32 @@ def _span_labels(facts: CredentialFacts) -> list[str]:
     return ["source"] if facts.request.sources else []
 
 
+def _spans(facts: CredentialFacts) -> dict[str, SourceSpan]:
+    """The shots the request is about, by label."""
+    return dict(zip(_span_labels(facts), facts.request.sources, strict=True))
+
+
+def _references(facts: CredentialFacts) -> dict[str, SourceSpan]:
+    """The shots beside them, by label."""
+    return {
+        f"reference-{number}": span for number, span in enumerate(facts.request.references, start=1)
+    }
+
+
+def _inputs(facts: CredentialFacts) -> list[JsonObject]:
+    """Everything the engine was given besides the shots, none of which is shown."""
+    paths = stills_and_sounds(facts.request)
+    shots = [span_ingredient(facts, span, label) for label, span in _references(facts).items()]
+    files = [
+        file_ingredient(facts, path, f"input-{number}")
+        for number, path in enumerate(paths, start=1)
+    ]
+    weights = [model_ingredient(facts)] if _has_weights(facts) else []
+    return shots + files + weights
+
+
 def _source_relationship(facts: CredentialFacts, runs: Sequence[FrameRun]) -> str:
-    if all(run.synthetic for run in runs):
+    if all(run.source is None for run in runs):
         return "inputTo"
     return "parentOf" if len(facts.request.sources) == 1 else "componentOf"
 
@@ -215,7 +226,7 @@ def _edit(facts: CredentialFacts, runs: Sequence[FrameRun], inputs: list[str]) -
         "when": facts.when,
         "softwareAgent": _agent(facts),
         "digitalSourceType": SOURCE_TYPE_BASE + _MIXED[facts.limits.source_type][0],
-        "changes": [_change(facts, run) for run in runs if run.synthetic],
+        "changes": [_change(facts, run) for run in runs if run.made] or [_change_of_sound(facts)],
         "parameters": _parameters(facts, inputs),
     }
 
@@ -229,62 +240,27 @@ def _parameters(facts: CredentialFacts, inputs: list[str]) -> JsonObject:
 
 def _change(facts: CredentialFacts, run: FrameRun) -> JsonObject:
     inside = run.file_range(facts.request.file_range)
-    origin = f"made by {facts.limits.engine}" if run.synthetic else "kept from the source"
+    engine = facts.limits.engine
+    origin = {
+        FrameOrigin.KEPT: "kept from the source",
+        FrameOrigin.SYNTHETIC: f"made by {engine}",
+        FrameOrigin.COMPOSITE: f"in part kept from the source, in part made by {engine}",
+    }[run.origin]
     return {
         "description": f"frames {inside.start} to {inside.end - 1} of the file, {origin}",
-        "region": [_temporal(inside)],
+        "region": [temporal(inside)],
     }
 
 
-def _temporal(frames: TimeRange) -> JsonObject:
-    start, end = npt(frames.start, frames.rate), npt(frames.end, frames.rate)
-    return {"type": "temporal", "time": {"type": "npt", "start": start, "end": end}}
-
-
-def _span_ingredient(
-    facts: CredentialFacts,
-    index: int,
-    label: str,
-    relationship: str,
-    runs: Sequence[FrameRun],
-) -> JsonObject:
-    span = facts.request.sources[index]
-    if relationship == "inputTo":
-        shown, what = [span.record_range], "frames the engine could look at"
-    else:
-        shown, what = [r.record_range for r in runs if r.source == index], "frames kept"
+def _change_of_sound(facts: CredentialFacts) -> JsonObject:
+    """Where no picture was made: the sound of the window."""
+    request = facts.request
+    made = request.record_range if request.keep_handles else request.file_range
+    inside = FrameRun(FrameOrigin.KEPT, made).file_range(request.file_range)
     return {
-        **_file_ingredient(facts, span.path, label),
-        "relationship": relationship,
-        "metadata": {
-            "regionOfInterest": {
-                "description": what,
-                "region": [_temporal(source_frames(span, record_range)) for record_range in shown],
-            }
-        },
-    }
-
-
-def _file_ingredient(facts: CredentialFacts, path: str, label: str) -> JsonObject:
-    ingredient: JsonObject = {
-        "label": label,
-        "title": file_title(path),
-        "relationship": "inputTo",
-    }
-    digest = facts.source_digests.get(path)
-    if digest is not None:
-        ingredient["instance_id"] = f"sha256:{digest}"
-    return ingredient
-
-
-def _model_ingredient(facts: CredentialFacts) -> JsonObject:
-    return {
-        "label": MODEL_LABEL,
-        "title": f"{facts.limits.engine} {facts.limits.version}",
-        "format": "application/octet-stream",
-        "relationship": "inputTo",
-        "instance_id": facts.model_identity,
-        "data_types": [{"type": "c2pa.types.model", "version": facts.limits.version}],
+        "description": f"sound over frames {inside.start} to {inside.end - 1} of the file, made by "
+        f"{facts.limits.engine}",
+        "region": [temporal(inside)],
     }
 
 
@@ -301,9 +277,7 @@ def _ai_disclosure(facts: CredentialFacts) -> JsonObject:
     }
 
 
-def _generation(
-    facts: CredentialFacts, runs: Sequence[FrameRun], labels: Sequence[str]
-) -> JsonObject:
+def _generation(facts: CredentialFacts, runs: Sequence[FrameRun]) -> JsonObject:
     """Our own assertion: what no standard field says, exactly and by frame."""
     request = facts.request
     data: JsonObject = {
@@ -325,9 +299,9 @@ def _generation(
         "pixelAspect": _ratio(request.raster.pixel_aspect),
         "codec": request.output.codec.value,
         "slate": request.output.slate,
-        "sound": "synthetic" if has_new_sound(request) else "none",
-        "runs": [_run(facts, run, labels) for run in runs],
-        "sources": [_source(facts, index, label) for index, label in enumerate(labels)]
+        "sound": facts.sound.value,
+        "runs": [_run(facts, run) for run in runs],
+        "sources": [_source(facts, span, label) for label, span in _spans(facts).items()]
         + [_input(facts, path) for path in stills_and_sounds(request)],
     }
     optional = {
@@ -336,27 +310,38 @@ def _generation(
             text_digest(request.negative_prompt) if request.negative_prompt else ""
         ),
         "preset": request.preset,
+        "references": [_source(facts, span, label) for label, span in _references(facts).items()],
+        "madeInside": _made_inside(facts),
+        "remarks": [remark[:_LONGEST_REMARK] for remark in facts.remarks[:_MOST_REMARKS]],
     }
     return data | {key: value for key, value in optional.items() if value}
 
 
-def _run(facts: CredentialFacts, run: FrameRun, labels: Sequence[str]) -> JsonObject:
+def _made_inside(facts: CredentialFacts) -> JsonObject:
+    """Which part of composite frames is new, where a box says so; a matte is among the sources."""
+    match facts.request.spec:
+        case RetakeSpec(box=Box() as box) | RestyleSpec(box=Box() as box):
+            return {"xPx": box.x, "yPx": box.y, "widthPx": box.width, "heightPx": box.height}
+        case _:
+            return {}
+
+
+def _run(facts: CredentialFacts, run: FrameRun) -> JsonObject:
     inside = run.file_range(facts.request.file_range)
     stated: JsonObject = {
-        "origin": "synthetic" if run.synthetic else "kept",
+        "origin": run.origin.value,
         "firstFrame": inside.start,
         "endFrame": inside.end,
         **_record(facts, run.record_range),
     }
     if run.source is not None:
         shown = source_frames(facts.request.sources[run.source], run.record_range)
-        stated["source"] = labels[run.source]
+        stated["source"] = _span_labels(facts)[run.source]
         stated |= {"sourceFirstFrame": shown.start, "sourceEndFrame": shown.end}
     return stated
 
 
-def _source(facts: CredentialFacts, index: int, label: str) -> JsonObject:
-    span = facts.request.sources[index]
+def _source(facts: CredentialFacts, span: SourceSpan, label: str) -> JsonObject:
     available = source_frames(span, span.record_range)
     return {
         **_input(facts, span.path),

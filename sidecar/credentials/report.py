@@ -122,11 +122,14 @@ def _summary(state: CredentialState, generation: Generation | None) -> str:
     if generation is None:
         return words
     spans = ", ".join(
-        f"{run.first_frame}-{run.end_frame - 1} (record in {run.record_in}, out {run.record_out})"
+        f"{run.first_frame}-{run.end_frame - 1}{' in part' if run.in_part else ''} "
+        f"(record in {run.record_in}, out {run.record_out})"
         for run in generation.runs
         if run.synthetic
     )
-    return f"{words} Synthetic frames: {spans or 'none'}; made by {generation.engine} as {generation.kind}."
+    sound = "synthetic sound; " if generation.sound == "synthetic" else ""
+    by = f"{sound}made by {generation.engine} as {generation.kind}."
+    return f"{words} Synthetic frames: {spans or 'none'}; {by}"
 
 
 def _active(store: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -179,6 +182,8 @@ def _generation(manifest: Mapping[str, Any]) -> Generation | None:
         request_sha256=safe_text(data.get("requestSha256")),
         prompt_sha256=safe_text(data.get("promptSha256")),
         runs=tuple(_runs(data.get("runs"))),
+        sound=safe_text(data.get("sound")),
+        remarks=tuple(safe_text(remark) for remark in items(data.get("remarks"))),
     )
 
 
@@ -194,6 +199,7 @@ def _runs(value: object) -> Iterator[StatedRun]:
                 end_frame=end,
                 record_in=safe_text(run.get("recordIn")),
                 record_out=safe_text(run.get("recordOut")),
+                in_part=run.get("origin") == "composite",
             )
 
 

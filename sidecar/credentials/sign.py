@@ -34,7 +34,8 @@ from sidecar.credentials.bmff import (
 )
 from sidecar.credentials.facts import CredentialFacts, file_title
 from sidecar.credentials.identity import SigningIdentity
-from sidecar.credentials.manifest import JsonObject, ManifestDraft, draft_manifest
+from sidecar.credentials.ingredients import JsonObject
+from sidecar.credentials.manifest import ManifestDraft, draft_manifest
 from sidecar.credentials.reading import make_context, read_store
 from sidecar.credentials.report import (
     failure_codes,

@@ -25,6 +25,7 @@ class StatedRun:
         end_frame: The frame after the last.
         record_in: Record timecode of the first frame.
         record_out: Record timecode of the frame after the last.
+        in_part: Synthetic beside pixels of the source's own in one picture.
     """
 
     synthetic: bool
@@ -32,6 +33,7 @@ class StatedRun:
     end_frame: int
     record_in: str
     record_out: str
+    in_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,8 @@ class Generation:
         kind: Job kind.
         frame_rate: None where it is not stated, or makes no sense.
         runs: Every frame of the file.
+        sound: `none`, `given` (a file's own), or `synthetic`.
+        remarks: What the engine said about it.
     """
 
     kind: str
@@ -55,6 +59,8 @@ class Generation:
     request_sha256: str
     prompt_sha256: str
     runs: tuple[StatedRun, ...]
+    sound: str = ""
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 
 from interchange.errors import (
     BridgeError,
@@ -219,18 +221,20 @@ class _ProgressPen:
         self._noted = asyncio.Event()
 
     def note(self, progress: Progress) -> None:
-        self._newest = progress
+        # A preview that nobody was shown yet goes along with the step after it.
+        self._newest = replace(progress, preview=progress.preview or self._newest.preview)
         self._noted.set()
 
     async def write(self) -> None:
         while True:
             await self._noted.wait()
             self._noted.clear()
+            progress, self._newest = self._newest, replace(self._newest, preview=b"")
             try:
-                await self._desk.note(self._record)
+                await self._desk.note(partial(self._record, progress))
             except BridgeError as error:
                 _LOG.warning("job %s: progress not written down: %s", self._job_id, error)
             await asyncio.sleep(_PROGRESS_INTERVAL_S)
 
-    def _record(self, store: JobStore) -> Job:
-        return store.record_progress(self._job_id, self._newest)
+    def _record(self, progress: Progress, store: JobStore) -> Job:
+        return store.record_progress(self._job_id, progress)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from interchange.errors import (
     BridgeError,
     InternalError,
@@ -20,35 +23,27 @@ from interchange.errors import (
     Reason,
     StoppedError,
 )
-from interchange.model.directive import AudioPolicy
 from interchange.model.job import Progress
-from interchange.model.request import (
-    BridgeSpec,
-    ExtendSpec,
-    GenerateSpec,
-    GenerationRequest,
-    ReframeSpec,
-    RegenerateSpec,
-    RestyleSpec,
-    RetakeSpec,
-    SourceSpan,
-)
+from interchange.model.request import GenerationRequest, SourceSpan
 from interchange.model.take import Take
 from interchange.timebase import TimeRange
+from sidecar.credentials.facts import SoundOrigin
 from sidecar.filesystem import FileSystem
-from sidecar.jobs.sound import file_sound
+from sidecar.jobs.meter import GENERATED, Meter
+from sidecar.jobs.sound import file_sound, made_sound, sound_origin
 from sidecar.jobs.work import TakeDraft, WorkOrder
 from sidecar.media.frames import NativeFrame, TakeFrame
 from sidecar.pipelines.base import (
     CancelCheck,
     Engine,
     EngineJob,
+    Picture,
     Sound,
     SourcePictures,
+    remarks_of,
 )
 
-# Where each phase ends, as a share of the whole job; the frames are nearly all of the work.
-_GENERATED = 0.90
+# Where each phase after the frames ends, as a share of the whole job.
 _CHECKED = 0.94
 _SIGNED = 0.98
 
@@ -58,6 +53,25 @@ class OpenSpan(SourcePictures, Protocol):
 
     def native(self, record_frame: int) -> NativeFrame:
         """The source's own frame at a record frame, nothing converted."""
+        ...
+
+
+class OpenInputs(Protocol):
+    """What a request names beside its spans, while it is open; `sidecar.media.inputs.OpenInputs`."""
+
+    @property
+    def image(self) -> Picture | None:
+        """See `EngineJob.image`."""
+        ...
+
+    @property
+    def sound(self) -> Sound | None:
+        """See `EngineJob.sound`."""
+        ...
+
+    @property
+    def matte(self) -> SourcePictures | None:
+        """See `EngineJob.matte`."""
         ...
 
 
@@ -85,6 +99,7 @@ class Sign(Protocol):
         order: WorkOrder,
         engine: Engine,
         digests: Mapping[str, str],
+        sound: SoundOrigin,
     ) -> tuple[str, ...]:
         """Sign.
 
@@ -94,7 +109,8 @@ class Sign(Protocol):
             manifest: The manifest to write beside it.
             order: What was asked.
             engine: Who made it.
-            digests: SHA-256 of each source, by its path in the request.
+            digests: SHA-256 of each file that was read, by its path in the request.
+            sound: What the take lets be heard.
 
         Returns:
             What the user should know about the sources' own credentials.
@@ -107,16 +123,19 @@ class Stages:
     """The rooms a job passes through, as functions, so that tests can put others in their place.
 
     Args:
-        open_span: Opens a source for a request.
+        open_span: Opens a source or a reference for a request.
+        open_inputs: Opens the other files that a request names.
         open_take: Creates the unsigned file; (channels, samples a second) of its sound or None.
         check_take: Reads a finished file back and raises where it is not what was asked.
         sign: Writes the signed copy and its manifest.
         verify: Reads the credentials back and raises where they do not hold.
         digest: SHA-256 of a source.
+        encode_preview: Makes a JPEG of what an engine shows.
         filesystem: Where work files are.
     """
 
     open_span: Callable[[SourceSpan, GenerationRequest], AbstractContextManager[OpenSpan]]
+    open_inputs: Callable[[GenerationRequest], AbstractContextManager[OpenInputs]]
     open_take: Callable[
         [Path, GenerationRequest, tuple[int, int] | None], AbstractContextManager[OpenTake]
     ]
@@ -124,6 +143,7 @@ class Stages:
     sign: Sign
     verify: Callable[[Path], None]
     digest: Callable[[Path], str]
+    encode_preview: Callable[[NDArray[np.uint8]], bytes]
     filesystem: FileSystem
 
     def run(
@@ -167,18 +187,25 @@ def run_stages(
     unsigned, signed, manifest = order.part("unsigned"), order.part("mov"), order.part("c2pa")
     try:
         report(Progress("decoding"))
-        digests = _checked_digests(request, stages)
+        before = _states(request)
+        digests = {path: stages.digest(Path(path)) for path in before}
         filesystem.make_folder(order.folder)
-        sound = _encode(
+        sound, origin = _encode(
             order, unsigned, stages=stages, engine=engine, report=report, cancelled=cancelled
         )
-        _check_unchanged(request)
-        report(Progress("encoding", 1, 1, _GENERATED))
+        _check_unchanged(request, before)
+        report(Progress("encoding", 1, 1, GENERATED))
         stages.check_take(unsigned, request, sound)
         _stop_if(cancelled)
         report(Progress("signing", 0, 1, _CHECKED))
         notes = stages.sign(
-            unsigned, signed=signed, manifest=manifest, order=order, engine=engine, digests=digests
+            unsigned,
+            signed=signed,
+            manifest=manifest,
+            order=order,
+            engine=engine,
+            digests=digests,
+            sound=origin,
         )
         stages.verify(signed)
         filesystem.unlink(unsigned)
@@ -200,28 +227,42 @@ def _encode(
     engine: Engine,
     report: Callable[[Progress], None],
     cancelled: CancelCheck,
-) -> tuple[int, int] | None:
+) -> tuple[tuple[int, int] | None, SoundOrigin]:
     request = order.request
-    meter = _Meter(report, total=request.file_range.length)
+    meter = Meter(report, total=request.file_range.length, encode_preview=stages.encode_preview)
     with ExitStack() as opened:
-        spans = tuple(
-            opened.enter_context(stages.open_span(span, request)) for span in request.sources
+        spans, references = (
+            tuple(opened.enter_context(stages.open_span(span, request)) for span in named)
+            for named in (request.sources, request.references)
         )
-        job = EngineJob(request, order.geometry, spans, slate_lines=_slate_lines(order, engine))
-        sound = None
-        if _wants_sound(request):
-            made = engine.generate_sound(job, progress=meter.engine, cancelled=cancelled)
-            sound = None if made is None else file_sound(made, request, spans)
+        inputs = opened.enter_context(stages.open_inputs(request))
+        job = EngineJob(
+            request,
+            order.geometry,
+            spans,
+            references=references,
+            image=inputs.image,
+            sound=inputs.sound,
+            matte=inputs.matte,
+            slate_lines=_slate_lines(order, engine),
+            preview=meter.preview,
+        )
+        made = made_sound(job, engine, progress=meter.engine, cancelled=cancelled)
+        sound = None if made is None else file_sound(made, request, spans)
         shape = None if sound is None else (sound.samples.shape[1], sound.sample_rate_hz)
-        pictures = engine.generate(job, progress=meter.engine, cancelled=cancelled)
         writer = opened.enter_context(stages.open_take(path, request, shape))
-        for frame in _frames(request, spans, pictures):
+        if request.keeps_pictures:
+            frames: Iterator[TakeFrame] = map(spans[0].native, request.file_range.frames)
+        else:
+            pictures = engine.generate(job, progress=meter.engine, cancelled=cancelled)
+            frames = _frames(request, spans, pictures)
+        for frame in frames:
             _stop_if(cancelled)
             writer.write(frame)
             meter.frame()
         if sound is not None:
             writer.write_sound(sound)
-    return shape
+    return shape, sound_origin(made, inputs.sound)
 
 
 def _frames(
@@ -254,34 +295,6 @@ def _stop_if(cancelled: CancelCheck) -> None:
         raise StoppedError("Stopped.")
 
 
-class _Meter:
-    """Turns an engine's own steps and finished frames into one progress that only rises."""
-
-    def __init__(self, report: Callable[[Progress], None], *, total: int) -> None:
-        self._report = report
-        self._total = total
-        self._done = 0
-
-    def engine(self, phase: str, done: int, total: int) -> None:
-        """Engines that work before their first frame say how far they are; later the frames do."""
-        if self._done == 0:
-            self._report(Progress(phase, done, total, 0.0))
-
-    def frame(self) -> None:
-        """One more frame is in the file."""
-        self._done += 1
-        share = _GENERATED * self._done / self._total
-        self._report(Progress("generating", self._done, self._total, share))
-
-
-def _wants_sound(request: GenerationRequest) -> bool:
-    match request.spec:
-        case RetakeSpec(audio=audio) | RegenerateSpec(audio=audio) | ExtendSpec(audio=audio):
-            return audio is not AudioPolicy.KEEP
-        case BridgeSpec() | GenerateSpec() | RestyleSpec() | ReframeSpec():
-            return False
-
-
 def _slate_lines(order: WorkOrder, engine: Engine) -> tuple[str, ...]:
     request = order.request
     if not request.output.slate:
@@ -294,27 +307,39 @@ def _slate_lines(order: WorkOrder, engine: Engine) -> tuple[str, ...]:
     )
 
 
-def _checked_digests(request: GenerationRequest, stages: Stages) -> dict[str, str]:
-    _check_unchanged(request)
-    return {path: stages.digest(Path(path)) for path in request.files_read}
+def _states(request: GenerationRequest) -> dict[str, tuple[int, int]]:
+    """Size and time of every file the job reads, the shots' being those that were planned with."""
+    states = {path: _state(path) for path in request.files_read}
+    for span in (*request.sources, *request.references):
+        if states[span.path] != (span.size_bytes, span.modified_ns):
+            raise _changed(span.path)
+    return states
 
 
-def _check_unchanged(request: GenerationRequest) -> None:
-    for span in request.sources:
-        try:
-            facts = Path(span.path).stat()
-        except OSError as error:
-            raise NotFoundError(
-                f"{span.path} is not there any more. Bring it back and run it again.",
-                reason=Reason.MEDIA_NOT_FOUND,
-                metadata={"path": span.path},
-            ) from error
-        if (facts.st_size, facts.st_mtime_ns) != (span.size_bytes, span.modified_ns):
-            raise InvalidInputError(
-                f"{span.path} was changed after the take was planned. Run it again.",
-                reason=Reason.MEDIA_CHANGED,
-                metadata={"path": span.path},
-            )
+def _state(path: str) -> tuple[int, int]:
+    try:
+        facts = Path(path).stat()
+    except OSError as error:
+        raise NotFoundError(
+            f"{path} is not there any more. Bring it back and run it again.",
+            reason=Reason.MEDIA_NOT_FOUND,
+            metadata={"path": path},
+        ) from error
+    return facts.st_size, facts.st_mtime_ns
+
+
+def _check_unchanged(request: GenerationRequest, before: Mapping[str, tuple[int, int]]) -> None:
+    for path, state in _states(request).items():
+        if state != before[path]:
+            raise _changed(path)
+
+
+def _changed(path: str) -> InvalidInputError:
+    return InvalidInputError(
+        f"{path} was changed after the take was planned. Run it again.",
+        reason=Reason.MEDIA_CHANGED,
+        metadata={"path": path},
+    )
 
 
 def _draft(
@@ -345,6 +370,6 @@ def _draft(
         engine_version=engine.limits.version,
         model_identity=engine.model_identity,
         seed=request.seed,
-        notes=(*order.geometry.notes, *notes),
+        notes=(*order.geometry.notes, *remarks_of(engine), *notes),
     )
     return TakeDraft(str(signed), str(manifest), filesystem.sha256(manifest), take)

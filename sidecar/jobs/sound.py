@@ -1,4 +1,4 @@
-"""Lays an engine's sound into a take's file, sample-exact, with the sources' own under kept handles."""
+"""A take's sound: made by the engine, laid into the file sample-exact, with the sources' own under kept handles."""
 
 from __future__ import annotations
 
@@ -8,8 +8,78 @@ import numpy as np
 from numpy.typing import NDArray
 
 from interchange.errors import InternalError
-from interchange.model.request import GenerationRequest
-from sidecar.pipelines.base import Sound, SourcePictures
+from interchange.model.directive import AudioPolicy
+from interchange.model.request import (
+    BridgeSpec,
+    ExtendSpec,
+    GenerateSpec,
+    GenerationRequest,
+    ReframeSpec,
+    RegenerateSpec,
+    RestyleSpec,
+    RetakeSpec,
+)
+from sidecar.credentials.facts import SoundOrigin
+from sidecar.pipelines.base import (
+    CancelCheck,
+    Engine,
+    EngineJob,
+    ProgressCallback,
+    Sound,
+    SourcePictures,
+)
+
+
+def made_sound(
+    job: EngineJob, engine: Engine, *, progress: ProgressCallback, cancelled: CancelCheck
+) -> Sound | None:
+    """Have an engine make a take's sound, where the request wants any.
+
+    Args:
+        job: What the engine gets.
+        engine: Loaded.
+        progress: For the engine.
+        cancelled: For the engine.
+
+    Returns:
+        Over `job.made_range`; None where no new sound is wanted or made.
+
+    Raises:
+        InternalError: Only sound was wanted, and there is none.
+        BridgeError: Whatever the engine raises.
+    """
+    request = job.request
+    match request.spec:
+        case RetakeSpec(audio=audio) | RegenerateSpec(audio=audio) | ExtendSpec(audio=audio):
+            if audio is AudioPolicy.KEEP:
+                return None
+        case BridgeSpec() | RestyleSpec() | ReframeSpec():
+            return None
+        case GenerateSpec():
+            pass
+    made = engine.generate_sound(job, progress=progress, cancelled=cancelled)
+    if made is None and request.keeps_pictures:
+        raise InternalError(
+            f"The {request.engine} engine made no sound where only sound was asked for. Please report it."
+        )
+    return made
+
+
+def sound_origin(made: Sound | None, named: Sound | None) -> SoundOrigin:
+    """What a take's sound is.
+
+    Args:
+        made: What the engine gave, over the frames it made.
+        named: The sound that the request names, over the same frames.
+    """
+    if made is None:
+        return SoundOrigin.NONE
+    is_named = (
+        named is not None
+        and made.sample_rate_hz == named.sample_rate_hz
+        and np.array_equal(made.samples, named.samples)
+    )
+    return SoundOrigin.GIVEN if is_named else SoundOrigin.SYNTHETIC
 
 
 def file_sound(

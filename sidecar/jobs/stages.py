@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from interchange.model.request import GenerationRequest, SourceSpan
-from sidecar.credentials.facts import CredentialFacts
+from sidecar.credentials.facts import CredentialFacts, SoundOrigin
 from sidecar.credentials.identity import load_or_create_identity
 from sidecar.credentials.sign import sign_take
 from sidecar.credentials.verify import verify_file
@@ -16,9 +16,11 @@ from sidecar.filesystem import FileSystem
 from sidecar.jobs.runner import Stages
 from sidecar.jobs.work import WorkOrder
 from sidecar.media.encode import EncodeSpec, TakeWriter
+from sidecar.media.inputs import open_inputs
 from sidecar.media.source import open_span
 from sidecar.media.span import SpanReader
-from sidecar.pipelines.base import Engine
+from sidecar.media.stills import encode_jpeg
+from sidecar.pipelines.base import Engine, remarks_of
 from sidecar.quality.check import check_take
 
 
@@ -43,12 +45,15 @@ def open_stages(*, state_folder: Path, product_version: str) -> Stages:
         order: WorkOrder,
         engine: Engine,
         digests: Mapping[str, str],
+        sound: SoundOrigin,
     ) -> tuple[str, ...]:
         facts = CredentialFacts(
             request=order.request,
             limits=engine.limits,
             model_identity=engine.model_identity,
             source_digests=digests,
+            sound=sound,
+            remarks=remarks_of(engine),
             product_version=product_version,
             created=datetime.now(UTC),
         )
@@ -64,6 +69,7 @@ def open_stages(*, state_folder: Path, product_version: str) -> Stages:
 
     return Stages(
         open_span=_open_span,
+        open_inputs=open_inputs,
         open_take=lambda path, request, sound: TakeWriter(
             path, _encode_spec(request, sound), filesystem=filesystem
         ),
@@ -71,6 +77,7 @@ def open_stages(*, state_folder: Path, product_version: str) -> Stages:
         sign=sign,
         verify=lambda path: _verify(path, identity_folder=state_folder),
         digest=_SourceDigests(filesystem).of,
+        encode_preview=encode_jpeg,
         filesystem=filesystem,
     )
 

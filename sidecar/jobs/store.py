@@ -13,6 +13,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -183,10 +184,17 @@ class JobStore(JobReader):
             return self._turns.wait_s(lane)
 
     def record_progress(self, job_id: str, progress: Progress) -> Job:
-        """Note how far a leased job is. Survives a crash of ours, but is not worth an fsync."""
+        """Note how far a leased job is. Survives a crash of ours, but is not worth an fsync.
+
+        A preview goes to those who watch now, and into no row: the database must not grow by pictures.
+        """
         with self._transaction(durable=False):
             self._leased(job_id)
-            return self._change(job_id, Kind.PROGRESS, progress=dump(progress))
+            kept = replace(progress, preview=b"")
+            job = self._change(job_id, Kind.PROGRESS, progress=dump(kept))
+            event = self._fresh.pop()
+            self._fresh.append(replace(event, job=replace(job, progress=progress)))
+            return job
 
     def record_draft(self, job_id: str, draft: TakeDraft | None) -> Job:
         """Note that a take is ready to be published, so that a crash from here on repeats nothing.

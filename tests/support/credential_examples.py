@@ -81,6 +81,7 @@ def facts_of(
     *,
     digests: Mapping[str, str] | None = None,
     trained: bool = False,
+    **changes: object,
 ) -> CredentialFacts:
     """Facts by `animatic`, or by an engine with weights."""
     limits = example_engine().limits
@@ -88,7 +89,7 @@ def facts_of(
         limits = replace(
             limits, engine="ltx23", source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA
         )
-    return CredentialFacts(
+    facts = CredentialFacts(
         request=request,
         limits=limits,
         model_identity="sha256:" + "ab" * 32 if trained else "animatic 1",
@@ -96,6 +97,7 @@ def facts_of(
         product_version="0.1.0",
         created=CREATED,
     )
+    return replace(facts, **changes)
 
 
 def write_take(path: Path, *, codec: str = "prores", count: int = 12) -> Path:

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 from support.credential_examples import KINDS, RATE, START, facts_of, request_of
 
 from interchange.errors import InternalError
-from interchange.model.directive import AudioPolicy
 from interchange.model.request import ExtendSpec, RetakeSpec
 from interchange.timebase import FrameRate
-from sidecar.credentials.facts import frame_runs, has_new_sound, request_digest
-from sidecar.credentials.manifest import GENERATION_LABEL, NAMESPACE, draft_manifest, npt
+from sidecar.credentials.facts import SoundOrigin, frame_runs, request_digest
+from sidecar.credentials.ingredients import npt
+from sidecar.credentials.manifest import GENERATION_LABEL, NAMESPACE, draft_manifest
 from sidecar.credentials.schema import find_faults
 
 IPTC = "http://cv.iptc.org/newscodes/digitalsourcetype/"
@@ -160,7 +160,7 @@ def test_every_frame_of_the_file_is_in_exactly_one_run(head, tail, keep):
     )
     runs = frame_runs(request)
     assert [f for run in runs for f in run.record_range.frames] == list(request.file_range.frames)
-    synthetic = {f for run in runs if run.synthetic for f in run.record_range.frames}
+    synthetic = {f for run in runs if run.made for f in run.record_range.frames}
     assert synthetic == set((request.record_range if keep else request.file_range).frames)
     counted = [f for run in runs for f in run.file_range(request.file_range).frames]
     assert counted == list(range(request.file_range.length))
@@ -191,10 +191,11 @@ def test_the_request_digest_is_stable_and_sees_every_field():
         assert request_digest(other) != request_digest(request)
 
 
-@pytest.mark.parametrize("policy", list(AudioPolicy))
-def test_sound_is_stated_only_where_it_was_made(policy):
-    spec = RetakeSpec(source=request_of("retake").spec.source, audio=policy)
-    assert has_new_sound(replace(request_of("retake"), spec=spec)) is (policy != AudioPolicy.KEEP)
+@pytest.mark.parametrize("sound", list(SoundOrigin))
+def test_sound_is_stated_as_what_it_is(sound):
+    request = request_of("retake")
+    drafted = draft_manifest(facts_of(request, sound=sound), title="t", media_type="video/mp4")
+    assert assertion(drafted.definition, GENERATION_LABEL)["sound"] == sound.value
 
 
 def test_a_time_of_making_without_zone_is_refused():

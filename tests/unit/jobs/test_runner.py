@@ -115,6 +115,8 @@ class Scripted:
             yield np.full((1, 1, 3), 0.5, np.float32)
 
     def generate_sound(self, _job, **_watch):
+        if not self.samples:
+            return None
         return Sound(np.full((self.samples, 2), 0.25, np.float32), RATE_HZ)
 
 
