@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import pytest
@@ -9,8 +10,11 @@ from lxml import etree
 from support.fcpxml_builder import Clip, Document, Mark, Raw
 from support.placements import place
 
+from interchange.errors import InvalidInputError, Reason
 from interchange.formats.fcpxml import apply_takes, read_fcpxml
 from interchange.formats.fcpxml.times import parse_time
+from interchange.formats.xml_splice import apply_splices
+from interchange.model.media import Raster
 from interchange.timebase import FrameRate, TimeRange
 from interchange.verify import verify_delivery
 
@@ -183,3 +187,43 @@ def test_keyframes_of_a_video_without_start_count_from_its_asset() -> None:
     assert parse_time(keyframe.get("time") or "") == parse_time(take.get("start") or "") - 10 * (
         RATE.frame_duration
     )
+
+
+REFRAMED = Raster(384, 684)
+
+
+def test_take_of_another_size_gets_a_format_of_its_own_and_no_framing() -> None:
+    """A reframed take: fitted into the sequence, as everything is that has no framing of its own."""
+    take, _, data = applied(
+        Clip(50, inside=STATIC, marks=(RETAKE,)), copy_framing=False, raster=REFRAMED
+    )
+    root = etree.fromstring(data)
+    (asset,) = root.iterfind(f".//asset[@id='{take.get('ref')}']")
+    (form,) = root.iterfind(f".//format[@id='{take.get('format')}']")
+    assert asset.get("format") == form.get("id")
+    assert (form.get("width"), form.get("height")) == ("384", "684")
+    assert len(take) == 0
+
+
+@pytest.mark.parametrize(
+    ("was", "instead"),
+    [
+        (b'height="684"', b'height="216"'),
+        (b'srcEnable="video"/>', b'srcEnable="video"><adjust-conform type="fill"/></asset-clip>'),
+    ],
+    ids=["format", "framing"],
+)
+def test_gate_refuses_a_reframed_take_of_another_format_or_framing(
+    was: bytes, instead: bytes
+) -> None:
+    raw = Document(RATE, [Clip(50, marks=(RETAKE,))]).xml()
+    placements = [place(read_fcpxml(raw).segments[0], WINDOW, copy_framing=False, raster=REFRAMED)]
+    patch = apply_takes(raw, placements)
+    assert patch.data.count(was) == 1
+    splices = [
+        replace(splice, replacement=splice.replacement.replace(was, instead))
+        for splice in patch.splices
+    ]
+    with pytest.raises(InvalidInputError) as caught:
+        verify_delivery(raw, apply_splices(raw, splices), placements, splices=splices)
+    assert caught.value.reason is Reason.DELIVERY_UNFAITHFUL
