@@ -91,6 +91,7 @@ def test_the_fit_explains_the_colours_of_the_decoder(
 def test_the_fit_touches_no_global_random_state(
     tiny_components: Components, tmp_path: Path
 ) -> None:
+    torch.rand(3)  # so that whoever seeds it anew is seen
     before, numpy_before = torch.random.get_rng_state(), np.random.get_state()[1]  # noqa: NPY002
     codec = _codec(tiny_components)
     first = _fitted(codec, _cache(tmp_path / "a"))
