@@ -15,7 +15,7 @@ from typing import Final
 
 from interchange.errors import ExhaustedError, Reason
 from interchange.model.media import Raster
-from sidecar.pipelines.ltx23.grid import LatentGrid
+from sidecar.pipelines.ltx23.grid import LatentGrid, audio_latents
 from sidecar.pipelines.ltx23.limits import TEMPORAL_FRAMES
 from sidecar.pipelines.ltx23.sizes import FULL_SIZE, TEXT_TOKENS, ModelSize
 from sidecar.pipelines.ltx23.tiers import GB, Tier, Weights, lower_tier
@@ -58,8 +58,6 @@ _TILES_BEFORE_THE_TIERS_OWN: Final = (
     TileSize(1088, 1088, 129, overlap_px=128),
 )
 """Tried in this order where a card has more than its tier asks for; 129 frames hold five seconds at 24."""
-_AUDIO_TOKENS_PER_FRAME: Final = 25 / 12
-"""At the slowest rate anybody edits at; sound is small."""
 
 
 class Phase(StrEnum):
@@ -95,6 +93,10 @@ class Work:
     def video_tokens(self) -> int:
         """All the transformer sees."""
         return self.grid.tokens + self.extra_tokens
+
+
+_USUAL_LARGEST: Final = Work(LatentGrid.of(257, Raster(1920, 1088)), 268)
+"""What tiles are chosen for: ten seconds of HD."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,8 +196,7 @@ def tile_for(tier: Tier, device_bytes: int, *, size: ModelSize = FULL_SIZE) -> T
     if not device_bytes:
         return None
     for tile in _TILES_BEFORE_THE_TIERS_OWN:
-        largest = Work(LatentGrid.of(tile.frames, Raster(tile.width_px, tile.height_px)), 0)
-        parts = predict_peak(largest, tier, tile=tile, size=size).parts
+        parts = predict_peak(_USUAL_LARGEST, tier, tile=tile, size=size).parts
         most = max(parts[Phase.ENCODE].total_bytes, parts[Phase.DECODE].total_bytes)
         if most + RESERVED_BYTES <= device_bytes:
             return tile
@@ -300,6 +301,7 @@ def most_frames(
     tier: Tier,
     device_bytes: int,
     *,
+    frame_rate: float = 24.0,
     tokens_per_frame: float = 0.0,
     conditioned: bool = True,
     at_most: int = 257,
@@ -311,6 +313,7 @@ def most_frames(
         raster: Picture size, both sides a multiple of 32.
         tier: Where to start.
         device_bytes: Memory we may take; 0 for as much as is needed.
+        frame_rate: Pictures a second.
         tokens_per_frame: Extra tokens a picture, of references as long as the canvas.
         conditioned: As in `Work`.
         at_most: Not more than this.
@@ -325,7 +328,7 @@ def most_frames(
     for frame_count in range(at_most - (at_most - 1) % TEMPORAL_FRAMES, 0, -TEMPORAL_FRAMES):
         work = Work(
             LatentGrid.of(frame_count, raster),
-            round(frame_count * _AUDIO_TOKENS_PER_FRAME) + 1,
+            audio_latents(frame_count, frame_rate),
             extra_tokens=round(frame_count * tokens_per_frame),
             conditioned=conditioned,
         )
@@ -351,6 +354,8 @@ def _too_large(
         grid.raster,
         tier,
         device_bytes,
+        # A canvas of as many latents of sound as this one has, give or take one.
+        frame_rate=25.0 * grid.frame_count / max(1, work.audio_tokens),
         tokens_per_frame=work.extra_tokens / grid.frame_count,
         conditioned=work.conditioned,
         at_most=grid.frame_count,

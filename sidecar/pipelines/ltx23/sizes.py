@@ -17,6 +17,8 @@ class TransformerSize:
     Args:
         width: Channels of a video token inside (D).
         audio_width: Channels of an audio token inside (d).
+        heads: Attention heads of video tokens.
+        audio_heads: Of audio tokens, and of attention between the two.
         blocks: Layers (B).
         block_parameters: Weights of one layer.
         outer_parameters: All other weights.
@@ -24,6 +26,8 @@ class TransformerSize:
 
     width: int
     audio_width: int
+    heads: int
+    audio_heads: int
     blocks: int
     block_parameters: int
     outer_parameters: int
@@ -65,6 +69,8 @@ FULL_SIZE: Final = ModelSize(
     transformer=TransformerSize(
         width=4096,
         audio_width=2048,
+        heads=32,
+        audio_heads=32,
         blocks=48,
         block_parameters=386_695_360,
         outer_parameters=427_460_864,
@@ -93,6 +99,8 @@ def transformer_size(config: Mapping[str, Any], *, parameters: int, blocks: int)
     return TransformerSize(
         width=config["num_attention_heads"] * config["attention_head_dim"],
         audio_width=config["audio_num_attention_heads"] * config["audio_attention_head_dim"],
+        heads=config["num_attention_heads"],
+        audio_heads=config["audio_num_attention_heads"],
         blocks=layers,
         block_parameters=blocks // max(1, layers),
         outer_parameters=parameters - blocks,
