@@ -18,6 +18,7 @@ from interchange.errors import NotFoundError, Reason
 from interchange.model.engine import EngineLimits
 from sidecar.pipelines.animatic.limits import LIMITS as ANIMATIC_LIMITS
 from sidecar.pipelines.identity.limits import LIMITS as IDENTITY_LIMITS
+from sidecar.pipelines.ltx23.entries import LtxEntry, TinyEntry
 
 if TYPE_CHECKING:  # it loads numpy, which `plan` has no use for
     from sidecar.pipelines.base import Engine, EngineFolders
@@ -116,7 +117,7 @@ class _Identity:
 def find_engines(
     plugins: Iterable[EntryPoint] | None = None,
     *,
-    folders: EngineFolders | None = None,  # noqa: ARG001 - taken by the first engine with weights
+    folders: EngineFolders | None = None,
 ) -> EngineRegistry:
     """Find the built-in engines and those of installed plug-ins.
 
@@ -124,7 +125,12 @@ def find_engines(
         plugins: Entry points to consider; None asks the installed packages.
         folders: Where engines with weights find them; None for a look at limits only.
     """
-    entries: dict[str, EngineEntry] = {"animatic": _Animatic(), "identity": _Identity()}
+    entries: dict[str, EngineEntry] = {
+        "animatic": _Animatic(),
+        "identity": _Identity(),
+        "ltx-2.3": LtxEntry(folders),
+        "ltx-tiny": TinyEntry(folders),
+    }
     problems: list[PluginProblem] = []
     found = entry_points(group=ENTRY_POINT_GROUP) if plugins is None else plugins
     for plugin in sorted(found, key=lambda point: point.name):

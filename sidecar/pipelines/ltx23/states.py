@@ -1,0 +1,131 @@
+"""Conditions as states: pictures at a stage's size, through the VAE, onto the tokens they belong to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
+from numpy.typing import NDArray
+
+from interchange.model.media import Raster
+from sidecar.pipelines.base import Picture
+from sidecar.pipelines.ltx23.conditions import Clip, Conditions
+from sidecar.pipelines.ltx23.grid import LatentGrid
+from sidecar.pipelines.ltx23.limits import SPATIAL_PX, TEMPORAL_FRAMES
+from sidecar.pipelines.ltx23.padding import padded
+from sidecar.pipelines.ltx23.pictures import VideoCodec
+from sidecar.pipelines.ltx23.state import (
+    State,
+    pack,
+    video_state,
+    with_keyframe,
+    with_mask,
+    with_reference,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StageSize:
+    """How large a stage works.
+
+    Args:
+        whole: The planned raster, both sides multiples of 64.
+        divided: What height and width are divided by, 1 or 2.
+        frame_rate: Pictures a second.
+    """
+
+    whole: Raster
+    divided: int
+    frame_rate: float
+
+    def grid(self, frame_count: int) -> LatentGrid:
+        """Of a canvas with so many pictures."""
+        width, height = self.whole.width_px // self.divided, self.whole.height_px // self.divided
+        return LatentGrid.of(frame_count, Raster(width, height))
+
+    def shown(self, picture: Picture, *, smaller: int = 1) -> Picture:
+        """A picture as this stage's VAE takes it: padded, then averaged down.
+
+        Args:
+            picture: float32 [H, W, 3], at the request's raster.
+            smaller: Divides once more, for an IC-LoRA's reference; padded again to whole latents.
+        """
+        whole = padded(picture, self.whole)
+        divided = self.divided * smaller
+        if divided == 1:
+            return whole
+        size = (self.whole.width_px // divided, self.whole.height_px // divided)
+        reduced = np.asarray(cv2.resize(whole, size, interpolation=cv2.INTER_AREA), np.float32)
+        width, height = (-(-length // SPATIAL_PX) * SPATIAL_PX for length in size)
+        return padded(reduced, Raster(width, height))
+
+
+def conditioned(
+    conditions: Conditions,
+    size: StageSize,
+    *,
+    frame_count: int,
+    codec: VideoCodec,
+    transformer: LTX2VideoTransformer3DModel,
+    start: torch.Tensor | None,
+    reference_downscale: int,
+    checkpoint: Callable[[], None],
+) -> State:
+    """The pictures of a stage before denoising.
+
+    Args:
+        conditions: What the canvas is shown.
+        size: Of the stage.
+        frame_count: Pictures of the canvas.
+        codec: Encodes.
+        transformer: Whose channels and coordinates; its weights may be anywhere.
+        start: [1, C, f, h, w] to start from; None for the pictures shown, noise where there are none.
+        reference_downscale: What an IC-LoRA's reference is divided by.
+        checkpoint: Called between tiles; raises to stop.
+
+    Returns:
+        Latents that `conditions.opening` shuts hold the pictures shown, to the bit.
+    """
+    grid = size.grid(frame_count)
+    opening = torch.from_numpy(conditions.opening(grid)).reshape(1, -1, 1)
+    clean = torch.zeros(1, codec.latent_channels, grid.frames, grid.height, grid.width)
+    if conditions.shown is not None:
+        known = codec.encode(_stacked(conditions.shown, size), checkpoint=checkpoint).cpu()
+        clean[:, :, : known.shape[2]] = known
+    rate = size.frame_rate
+    state = video_state(transformer, grid, rate, clean if start is None else start.cpu())
+    state = with_mask(state, opening, pack(clean))
+    for clip in conditions.keyframes:
+        latents = codec.encode(_stacked(clip, size), checkpoint=checkpoint).cpu()
+        state = with_keyframe(
+            state, transformer, latents,
+            pixel_frame=clip.place, frame_count=len(clip.frames), frame_rate=rate,
+        )  # fmt: skip
+    if conditions.reference is not None:
+        pictures = _stacked(conditions.reference, size, smaller=reference_downscale)
+        latents = codec.encode(pictures, checkpoint=checkpoint).cpu()
+        state = with_reference(
+            state, transformer, latents, downscale=reference_downscale, frame_rate=rate
+        )
+    return state
+
+
+def extra_tokens(
+    conditions: Conditions, size: StageSize, *, frame_count: int, reference_downscale: int
+) -> int:
+    """Tokens that condition a stage beside those of its canvas."""
+    per_picture = size.grid(frame_count).height * size.grid(frame_count).width
+    latents = sum((len(clip.frames) - 1) // TEMPORAL_FRAMES + 1 for clip in conditions.keyframes)
+    if conditions.reference is None:
+        return latents * per_picture
+    followed = size.grid(frame_count).frames * per_picture
+    return latents * per_picture + -(-followed // reference_downscale**2)
+
+
+def _stacked(clip: Clip, size: StageSize, *, smaller: int = 1) -> NDArray[np.float32]:
+    """[F, h, w, 3] of a clip at a stage's size."""
+    return np.stack([size.shown(clip.picture(frame), smaller=smaller) for frame in clip.frames])
