@@ -17,15 +17,17 @@ import torch
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 
 from sidecar.pipelines.ltx23.guidance import guided
-from sidecar.pipelines.ltx23.positions import prepared_positions
 from sidecar.pipelines.ltx23.prompt import Prompt
 from sidecar.pipelines.ltx23.recipes import UNGUIDED, Guidance, ModalityGuidance, Pass, Stage
+from sidecar.pipelines.ltx23.stand_ins import prepared_positions, shared_modulations, short_cut
 from sidecar.pipelines.ltx23.state import State
 
 _DEPTH = 48
 """Blocks of LTX-2.3, which `Guidance.stg_blocks` counts in."""
 _TIME_SCALE = 1000.0
 """Timesteps are sigmas in thousandths."""
+_FEW = 8
+"""Shares of noise among the tokens of one modality that are worth a row each: kept, made, some strengths between."""
 
 StepCallback = Callable[[int, int, torch.Tensor], None]
 """Called after each step with (done, of, [1, base, C] the finished pictures as predicted so far)."""
@@ -88,7 +90,10 @@ def denoise(
                 raise ValueError("a stage with classifier-free guidance needs a negative prompt")
             texts[Pass.NEGATIVE] = negative
         forward = _Forward(transformer, pictures, sound, texts, guidance)
-        with prepared_positions(transformer, pictures.coords, sound.coords):
+        with (
+            prepared_positions(transformer, pictures.coords, sound.coords),
+            shared_modulations(transformer, pictures.rows, sound.rows),
+        ):
             for step in range(stage.steps):
                 made: dict[Pass, tuple[torch.Tensor, torch.Tensor]] = {}
                 for each in passes:
@@ -122,16 +127,16 @@ class _Track:
         device: torch.device,
         generator: torch.Generator,
     ) -> None:
-        lowest, highest = (float(bound) for bound in state.mask.aminmax())
-        self.is_made = highest > 0.0
+        shares, rows = torch.unique(state.mask.flatten(), return_inverse=True)
+        self.is_made = bool(shares[-1] > 0.0)
         self.coords = state.coords.to(device)
+        self.rows = rows.to(device) if 1 < len(shares) <= _FEW else None
         self._scales = scales
         self._sigmas = stage.sigmas
         self._clean = state.clean.to(device)
-        self._mask = state.mask.to(device)
-        # One share for all tokens is a number: the model then gets one timestep instead of one a token, and is spared
-        # modulation parameters of nine times its width for each.
-        self._share: float | torch.Tensor = lowest if lowest == highest else self._mask
+        # One share for all tokens is a number, and saves a tensor of them in each operation.
+        self._share = float(shares[0]) if len(shares) == 1 else state.mask.to(device)
+        self._shares = (shares if len(shares) <= _FEW else state.mask.flatten()).to(device)
         # With nothing to make, the modality is clean and the other is told so.
         self._times = torch.tensor(stage.sigmas, device=device) * (_TIME_SCALE * self.is_made)
         noise = torch.randn(state.latent.shape, generator=generator).to(device)
@@ -139,10 +144,8 @@ class _Track:
         self.finished = self._clean
 
     def timestep(self, step: int) -> torch.Tensor:
-        """[1], or [1, S] where tokens differ: sigma times mask, times 1000."""
-        if isinstance(self._share, float):
-            return self.sigma(step) * self._share
-        return self.sigma(step) * self._share[..., 0]
+        """[1, K]: sigma times share, times 1000, for each share there is; [1, S] where there are many."""
+        return (self.sigma(step) * self._shares)[None]
 
     def sigma(self, step: int) -> torch.Tensor:
         """[1]: the modality's own noise, times 1000."""
@@ -186,20 +189,20 @@ class _Forward:
     def __call__(self, each: Pass, step: int) -> tuple[torch.Tensor, torch.Tensor]:
         """What a pass means the finished pictures and sound to be: [1, S, C] each, float32."""
         video, audio, text = self._video, self._audio, self._texts[each]
-        velocities = self._transformer(
-            hidden_states=video.tokens.to(text.video.dtype),
-            audio_hidden_states=audio.tokens.to(text.audio.dtype),
-            encoder_hidden_states=text.video,
-            audio_encoder_hidden_states=text.audio,
-            timestep=video.timestep(step),
-            audio_timestep=audio.timestep(step),
-            sigma=video.sigma(step),
-            audio_sigma=audio.sigma(step),
-            video_coords=video.coords,
-            audio_coords=audio.coords,
-            isolate_modalities=each is Pass.ISOLATED,
-            spatio_temporal_guidance_blocks=self._stg_blocks if each is Pass.PERTURBED else None,
-            use_cross_timestep=True,
-            return_dict=False,
-        )
+        with short_cut(self._transformer, self._stg_blocks if each is Pass.PERTURBED else ()):
+            velocities = self._transformer(
+                hidden_states=video.tokens.to(text.video.dtype),
+                audio_hidden_states=audio.tokens.to(text.audio.dtype),
+                encoder_hidden_states=text.video,
+                audio_encoder_hidden_states=text.audio,
+                timestep=video.timestep(step),
+                audio_timestep=audio.timestep(step),
+                sigma=video.sigma(step),
+                audio_sigma=audio.sigma(step),
+                video_coords=video.coords,
+                audio_coords=audio.coords,
+                isolate_modalities=each is Pass.ISOLATED,
+                use_cross_timestep=True,
+                return_dict=False,
+            )
         return video.x0(velocities[0], step), audio.x0(velocities[1], step)

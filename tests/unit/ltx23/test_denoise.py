@@ -9,10 +9,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.ltx_reference import Reference, random_pictures
+from support.ltx_reference import Reference, furthest, random_pictures
 from support.tiny_ltx import load_tiny
 
 from sidecar.models.checkpoint import Checkpoint
+from sidecar.pipelines.ltx23 import denoise as loop
 from sidecar.pipelines.ltx23.grid import LatentGrid
 from sidecar.pipelines.ltx23.prompt import Prompt
 from sidecar.pipelines.ltx23.recipes import (
@@ -180,7 +181,7 @@ def test_one_timestep_for_all_tokens_is_as_good_as_one_each(room: Reference, sha
     video = with_mask(given_video(room), torch.full((1, 16, 1), share))
     with calls(room) as seen:
         one = room.ours(DISTILLED, video)
-    assert {call["timestep"].shape for call in seen} == {(1,)}
+    assert {call["timestep"].shape for call in seen} == {(1, 1)}
 
     def spread(_module: object, positional: object, named: dict[str, object]) -> object:
         return positional, {**named, "timestep": named["timestep"].expand(1, 16)}
@@ -193,14 +194,34 @@ def test_one_timestep_for_all_tokens_is_as_good_as_one_each(room: Reference, sha
     assert float((one.video - each.video).abs().max()) <= 1e-6 * float(one.video.abs().max())
 
 
-def test_tokens_that_differ_have_timesteps_of_their_own(room: Reference) -> None:
+def test_a_timestep_is_given_once_for_all_tokens_that_have_it(room: Reference) -> None:
     still = room.latents(random_pictures(1, GRID))
     with calls(room) as seen:
         room.ours(DISTILLED, with_head(room.video(), still, strength=0.75))
-    first = seen[0]["timestep"]
-    assert first.shape == (1, 16)
-    assert torch.equal(first[0, :4], torch.full((4,), 250.0))
-    assert torch.equal(first[0, 4:], torch.full((12,), 1000.0))
+    assert torch.equal(seen[0]["timestep"], torch.tensor([[250.0, 1000.0]]))
+
+
+@pytest.mark.parametrize("stage", [DISTILLED, DEV])
+@pytest.mark.parametrize("few", [1, 2])
+def test_rows_of_timesteps_are_as_good_as_one_a_token(
+    room: Reference, stage: Stage, few: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model's own way is one a token; the sound may go one way and the pictures the other."""
+    mask = torch.tensor([0.0] * 4 + [0.5] * 4 + [1.0] * 8).view(1, -1, 1)
+    video = with_mask(given_video(room), mask)
+    audio = masked(given_audio(room), [index < 10 for index in range(room.audio_length)])
+    with calls(room) as seen:
+        rows = room.ours(stage, video, audio)
+    assert {tuple(call["timestep"].shape) for call in seen} == {(1, 3)}
+    assert {tuple(call["audio_timestep"].shape) for call in seen} == {(1, 2)}
+    monkeypatch.setattr(loop, "_FEW", few)
+    with calls(room) as seen:
+        each = room.ours(stage, video, audio)
+    assert {tuple(call["timestep"].shape) for call in seen} == {(1, 16)}
+    assert {tuple(call["audio_timestep"].shape) for call in seen} == {
+        (1, room.audio_length if few == 1 else 2)
+    }
+    assert furthest((rows.video, each.video), (rows.audio, each.audio)) <= 1e-5
 
 
 def test_strength_goes_from_no_say_to_the_very_picture(room: Reference) -> None:
@@ -306,14 +327,16 @@ def test_progress_and_cancel_between_forwards(room: Reference) -> None:
 def test_the_model_is_as_it_was_even_after_a_cancel(room: Reference) -> None:
     transformer = room.components.transformer
     before = dict(transformer.named_modules())
+    held = with_head(room.video(), room.latents(random_pictures(1, GRID)))
 
     def stop() -> None:
         raise Stopped
 
     with pytest.raises(Stopped):
-        room.ours(DISTILLED, checkpoint=stop)
-    room.ours(DISTILLED)
+        room.ours(DEV, held, checkpoint=stop)
+    room.ours(DEV, held)
     assert dict(transformer.named_modules()) == before
+    assert not any("get_mod_params" in vars(block) for block in transformer.transformer_blocks)
 
 
 def test_what_is_seen_last_is_what_is_delivered(room: Reference) -> None:
