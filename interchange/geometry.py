@@ -44,10 +44,12 @@ def plan_geometry(
 
     Raises:
         UnsupportedError: `ENGINE_LIMIT`; the message names the engine, what it lacks and what would do.
-        InvalidInputError: `DIRECTIVE_INVALID` for a preset that the engine does not have.
+        InvalidInputError: `DIRECTIVE_INVALID` for a preset that the engine does not have, `RANGE_INVALID` for a
+            box outside the picture.
     """
     others = engines or {}
     _check_abilities(request, limits, others)
+    _check_box(request)
     made, generated = request.made_range, generate_range(request, limits)
     padded = _padded_raster(request.raster, limits.size_multiple_px)
     _check_frames(request, limits, others, frames=generated.length)
@@ -213,6 +215,20 @@ def _keys_in_use(request: GenerationRequest) -> frozenset[str]:
         case ReframeSpec(aspect=aspect):
             given |= {"aspect": aspect}
     return frozenset(key for key, value in given.items() if value)
+
+
+def _check_box(request: GenerationRequest) -> None:
+    spec, raster = request.spec, request.raster
+    box = spec.box if isinstance(spec, RetakeSpec | RestyleSpec) else None
+    if box and not (
+        0 <= box.x < box.x + box.width <= raster.width_px
+        and 0 <= box.y < box.y + box.height <= raster.height_px
+    ):
+        raise InvalidInputError(
+            f"box={box.x},{box.y},{box.width},{box.height} reaches out of the picture of {raster}. "
+            "Make it smaller.",
+            reason=Reason.RANGE_INVALID,
+        )
 
 
 def _check_frames(

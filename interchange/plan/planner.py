@@ -127,7 +127,7 @@ def plan_segment(
         start_frame=_start_timecode(segment, coverage, head_handle_frames=handles[0]),
         drop_frame=segment.sequence.drop_frame,
         reel=shot,
-        spec=spec_for(directive, coverage, spans, raster=picture.raster, path_of=path_of),
+        spec=spec_for(directive, coverage, spans, path_of=path_of),
         engine=limits.engine,
         seed=_first_seed(segment),
         output=OutputSpec(options.output_directory, options.codec, options.slate),

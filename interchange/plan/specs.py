@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from interchange.errors import InvalidInputError, Reason
 from interchange.model.directive import AudioPolicy, Directive, Edge, JobKind, StartFrom
-from interchange.model.media import Raster
 from interchange.model.request import (
     BridgeSpec,
     ExtendSpec,
@@ -30,7 +29,6 @@ def spec_for(
     coverage: Coverage,
     spans: tuple[SourceSpan, ...],
     *,
-    raster: Raster,
     path_of: PathOf,
 ) -> JobSpec:
     """Make the spec that a directive asks for.
@@ -39,12 +37,10 @@ def spec_for(
         directive: What the editor wrote.
         coverage: What it covers.
         spans: One per clip that is read.
-        raster: Delivered picture size; a box must lie in it.
         path_of: Resolves `image=`, `audio_file=` and `matte=`.
 
     Raises:
-        InvalidInputError: `RANGE_INVALID` for a box outside the picture, `DIRECTIVE_INVALID` for keys that
-            contradict each other or one that is missing.
+        InvalidInputError: `DIRECTIVE_INVALID` for keys that contradict each other, or one that is missing.
     """
 
     def resolved(path: str | None) -> str | None:
@@ -56,14 +52,12 @@ def spec_for(
     audio = directive.audio or AudioPolicy.KEEP
     match directive.verb:
         case JobKind.RETAKE:
-            _check_box(directive, raster)
             return RetakeSpec(spans[0], audio, resolved(directive.matte), directive.box)
         case JobKind.REGENERATE:
             return _regenerate(directive, spans[0], audio)
         case JobKind.EXTEND:
             return ExtendSpec(spans[0], directive.edge or Edge.TAIL, audio)
         case JobKind.RESTYLE:
-            _check_box(directive, raster)
             return RestyleSpec(spans[0], resolved(directive.matte), directive.box)
         case JobKind.REFRAME:
             return ReframeSpec(spans[0], asked_aspect(directive))
@@ -79,13 +73,3 @@ def _regenerate(directive: Directive, source: SourceSpan, audio: AudioPolicy) ->
             reason=Reason.DIRECTIVE_INVALID,
         )
     return RegenerateSpec(source, audio, start_from, directive.strength)
-
-
-def _check_box(directive: Directive, raster: Raster) -> None:
-    box = directive.box
-    if box and (box.x + box.width > raster.width_px or box.y + box.height > raster.height_px):
-        raise InvalidInputError(
-            f"box={box.x},{box.y},{box.width},{box.height} reaches out of the picture of {raster}. "
-            "Make it smaller.",
-            reason=Reason.RANGE_INVALID,
-        )

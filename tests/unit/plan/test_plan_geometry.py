@@ -5,9 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.marked import OPTIONS, RATE, clip, engines, facts, limits, plan, segment
 
-from interchange.errors import Reason, UnsupportedError
+from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from interchange.geometry import check_keys, plan_geometry
-from interchange.model.directive import AudioPolicy, JobKind, Quality, StartFrom
+from interchange.model.directive import AudioPolicy, Box, JobKind, Quality, StartFrom
 from interchange.model.media import Raster
 from interchange.timebase import TimeRange
 
@@ -149,6 +149,18 @@ def test_request_the_engine_cannot_meet_is_refused_by_the_sidecar_too(text, lack
     assert say in message
     assert "Or write engine=able, which can." in message
     assert plan_geometry(request, limits())
+
+
+@pytest.mark.parametrize("verb", ["retake", "restyle"])
+@pytest.mark.parametrize("box", [(1919, 0, 2, 1), (0, 1079, 1, 2), (-1, 0, 2, 2), (0, 0, 0, 1)])
+def test_box_out_of_the_picture_is_refused_by_the_sidecar_too(verb, box):
+    request = request_of(f"LTX: {verb} box=0,0,9,9")
+    outside = replace(request, spec=replace(request.spec, box=Box(*box)))
+    with pytest.raises(
+        InvalidInputError, match="reaches out of the picture of 1920x1080"
+    ) as caught:
+        plan_geometry(outside, limits())
+    assert caught.value.reason is Reason.RANGE_INVALID
 
 
 def test_keys_of_value_limits_need_no_ability_of_their_own():
