@@ -35,6 +35,7 @@ from sidecar.pipelines.ltx23.attention import (
 from sidecar.pipelines.ltx23.cache import TensorCache
 from sidecar.pipelines.ltx23.components import Components
 from sidecar.pipelines.ltx23.devices import memory_bytes
+from sidecar.pipelines.ltx23.loading import load_components, load_text_encoder
 from sidecar.pipelines.ltx23.memory import Phase, tile_for
 from sidecar.pipelines.ltx23.pictures import VideoCodec
 from sidecar.pipelines.ltx23.placement import Placement, release
@@ -62,7 +63,6 @@ class Runtime:
         kernel: Attention kernel; None for the best deterministic one.
 
     Attributes:
-        components: The parts.
         tier: As given.
         device: As given.
         cache: As given.
@@ -79,17 +79,27 @@ class Runtime:
         tile: TileSize | None = None,
         kernel: Kernel | None = None,
     ) -> None:
-        self.components = components
+        self._components: Components | None = components
         self.tier = tier
         self.device = device
         self.cache = cache
-        self._placement = Placement(components, tier, device)
+        self._placement: Placement | None = Placement(components, tier, device)
         self._load_text = load_text
         self._text_encoder: Gemma3ForConditionalGeneration | None = None
         self._tile = tile
         self._kernel = best_kernel(device) if kernel is None else kernel
         self._compiled: CompiledBlocks | None = None
-        self._closed = False
+
+    @property
+    def components(self) -> Components:
+        """The parts.
+
+        Raises:
+            InternalError: It was closed.
+        """
+        if self._components is None:
+            raise InternalError("A runtime was used after it was closed.")
+        return self._components
 
     @property
     def identity(self) -> str:
@@ -109,7 +119,7 @@ class Runtime:
     @property
     def video(self) -> VideoCodec:
         """The video VAE, on the device until a new prompt is asked for."""
-        self._enter(Phase.DECODE)
+        self._placed.enter(Phase.DECODE)
         return VideoCodec(
             self.components.vae, device=self.device, dtype=self.dtype, tile=self._tile
         )
@@ -117,7 +127,7 @@ class Runtime:
     @property
     def audio(self) -> AudioCodec:
         """The audio VAE and the vocoder, on the device until something else is asked for."""
-        self._enter(Phase.SOUND)
+        self._placed.enter(Phase.SOUND)
         parts = self.components
         return AudioCodec(
             parts.audio_vae, parts.vocoder, device=self.device, dtype=parts.audio_vae.dtype
@@ -131,7 +141,7 @@ class Runtime:
             forwards: How often it will be called; many pay for compiling its blocks.
         """
         transformer = self.components.transformer
-        self._enter(Phase.DENOISE)
+        self._placed.enter(Phase.DENOISE)
         with (
             attending_with(transformer, self._kernel),
             self._compiling(forwards),
@@ -170,21 +180,19 @@ class Runtime:
         upsampler = self.components.latent_upsampler
         if upsampler is None:
             raise InternalError("This checkpoint has no latent upsampler.")
-        self._enter(Phase.UPSAMPLE)
+        self._placed.enter(Phase.UPSAMPLE)
         return upsampling.upsample(upsampler, self.components.vae, latents)
 
     def close(self) -> None:
         """Let go of all memory; nothing can be asked of it after."""
-        self._closed = True
-        self._text_encoder = None
-        self._compiled = None
-        del self.components, self._placement
+        self._components = self._placement = self._text_encoder = self._compiled = None
         release(self.device)
 
-    def _enter(self, phase: Phase) -> None:
-        if self._closed:
+    @property
+    def _placed(self) -> Placement:
+        if self._placement is None:
             raise InternalError("A runtime was used after it was closed.")
-        self._placement.enter(phase)
+        return self._placement
 
     @contextlib.contextmanager
     def _compiling(self, forwards: int) -> Iterator[None]:
@@ -199,10 +207,10 @@ class Runtime:
 
     @torch.no_grad()
     def _encoded(self, text: str) -> Prompt:
-        self._enter(Phase.TEXT)
+        self._placed.enter(Phase.TEXT)
         if self._text_encoder is None:
             self._text_encoder = self._load_text()
-            self._placement.lend(self._text_encoder.model.language_model)
+            self._placed.lend(self._text_encoder.model.language_model)
         features, mask = text_features(
             self._text_encoder.model.language_model,
             self.components.tokenizer,
@@ -234,8 +242,6 @@ def open_runtime(
         progress: Told while it loads.
         filesystem: Writes the cache; None for the real one.
     """
-    from sidecar.pipelines.ltx23.loading import load_components, load_text_encoder  # noqa: PLC0415
-
     dtype = torch.float32 if tier.compute_bytes == 4 else torch.bfloat16
     components = load_components(checkpoint, dtype=dtype, progress=progress)
     cache = TensorCache(
