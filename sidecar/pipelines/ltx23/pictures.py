@@ -17,7 +17,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLLTX2Video
+from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from numpy.typing import NDArray
 
 from interchange.model.media import Raster

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from diffusers import AutoencoderKLLTX2Audio
+from diffusers.models.autoencoders.autoencoder_kl_ltx2_audio import AutoencoderKLLTX2Audio
 from diffusers.pipelines.ltx2.vocoder import LTX2Vocoder, LTX2VocoderWithBWE
 from numpy.typing import NDArray
 
