@@ -14,6 +14,7 @@ from interchange.model.job import Job, JobState
 from interchange.timebase import format_timecode
 from ltxbridge.cli.options import as_json, server_option
 from ltxbridge.cli.printing import say
+from ltxbridge.cli.progress import phase_of
 from ltxbridge.client import BridgeClient
 from sidecar.launch import running_sidecar
 from sidecar.pki.remotes import remote_endpoint
@@ -120,7 +121,7 @@ def _line(job: Job) -> str:
     at = format_timecode(
         request.record_range.start, request.frame_rate, drop_frame=request.drop_frame
     )
-    share = f"{job.progress.fraction:4.0%} {job.progress.phase}" if not job.state.terminal else ""
+    share = f"{job.progress.fraction:4.0%} {phase_of(job)}" if not job.state.terminal else ""
     frames = f"{request.record_range.length}f"
     return f"{job.job_id}  {job.state:<10} {request.kind:<11} {request.shot}  {at} {frames}  {share}".rstrip()
 

@@ -55,7 +55,7 @@ class JobDisplay:
         if key not in self._tasks:
             label = Text(f"{planned.request.shot} {planned.request.kind}").plain
             self._tasks[key] = self._progress.add_task(label, total=1.0, phase="waiting")
-        phase = job.state.value if job.state.terminal else _phase(job)
+        phase = job.state.value if job.state.terminal else phase_of(job)
         done = 1.0 if job.state.terminal else job.progress.fraction
         self._progress.update(self._tasks[key], completed=done, phase=phase)
 
@@ -78,7 +78,8 @@ class JobDisplay:
 _THERE = {"sending": "sent", "fetching": "fetched"}
 
 
-def _phase(job: Job) -> str:
+def phase_of(job: Job) -> str:
+    """What is being done to a job, and how much of that: `denoising 3/8`."""
     progress = job.progress
     count = f" {progress.done}/{progress.total}" if progress.total else ""
     return f"{progress.phase}{count}"

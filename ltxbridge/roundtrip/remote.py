@@ -104,19 +104,21 @@ def _as_sent(request: GenerationRequest, files: _Files) -> GenerationRequest:
     return replace(
         request,
         spec=_spec_as_sent(request.spec, files),
+        references=tuple(_span_as_sent(span, files) for span in request.references),
         output=replace(request.output, directory=SPOOL),
+    )
+
+
+def _span_as_sent(span: SourceSpan, files: _Files) -> SourceSpan:
+    upload = files.sent(span.path)
+    return replace(
+        span, path=upload.name, size_bytes=upload.size_bytes, modified_ns=upload.modified_ns
     )
 
 
 def _spec_as_sent(spec: JobSpec, files: _Files) -> JobSpec:
     def span(source: SourceSpan) -> SourceSpan:
-        upload = files.sent(source.path)
-        return replace(
-            source,
-            path=upload.name,
-            size_bytes=upload.size_bytes,
-            modified_ns=upload.modified_ns,
-        )
+        return _span_as_sent(source, files)
 
     def name(path: str | None) -> str | None:
         return None if path is None else files.sent(path).name

@@ -17,7 +17,7 @@ GENERATED = 0.90
 _PREPARED = 0.60
 # An engine does not say which phases are still to come, so each takes a share of what is left: the one that is
 # nearly all of the work nearly all of it.
-_LONG_PHASE = "denoising"
+_LONG_PHASE = "denoising"  # or `denoising, part 2 of 3`
 _SHARE_OF_LONG = 0.9
 _SHARE = 0.1
 
@@ -55,13 +55,13 @@ class Meter:
         themselves say how far it is.
         """
         if self._frames:
-            if phase == _LONG_PHASE:
+            if phase.startswith(_LONG_PHASE):
                 self._tell(Progress(phase, done, total, self._fraction))
             return
         if phase != self._step[0] or done < self._step[1]:
             self._phase_start = self._fraction
         self._step = (phase, done)
-        share = _SHARE_OF_LONG if phase == _LONG_PHASE else _SHARE
+        share = _SHARE_OF_LONG if phase.startswith(_LONG_PHASE) else _SHARE
         span = share * (_PREPARED - self._phase_start)
         into = min(max(done / total, 0.0), 1.0) if total > 0 else 0.0
         self._fraction = max(self._fraction, self._phase_start + span * into)

@@ -43,7 +43,7 @@ def read_sound(
         InvalidInputError: The sound is damaged (MEDIA_DAMAGED).
         UnsupportedError: The tracks' sample rates differ (MEDIA_UNSUPPORTED).
     """
-    with open_media(path) as container:
+    with open_media(path, for_sound=True) as container:
         tracks = [track for track in container.streams.audio if track.codec_context is not None]
         if not tracks:
             return None
@@ -77,7 +77,7 @@ def sound_start(path: Path) -> Fraction:
     Returns:
         0 where the file has no sound, or does not say.
     """
-    with open_media(path) as container:
+    with open_media(path, for_sound=True) as container:
         starts = [
             track.start_time * Fraction(track.time_base or 1)
             for track in container.streams.audio

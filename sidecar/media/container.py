@@ -23,8 +23,8 @@ from interchange.errors import InvalidInputError, NotFoundError, Reason, Unsuppo
 
 # FFmpeg matches a demuxer if any of its comma-separated names is listed. QuickTime references to other
 # files stay off: `enable_drefs` is 0 unless asked for.
-_CONTAINERS = "mov,matroska,mxf,avi,mpegts"
-_OPTIONS = {"protocol_whitelist": "file", "format_whitelist": _CONTAINERS}
+_MOVIES = "mov,matroska,mxf,avi,mpegts"
+_SOUNDS = f"{_MOVIES},wav,w64,aiff,caf,flac,mp3"
 
 # Stills and slide shows are images to an editor, whatever wraps them.
 _STILL_CODECS = frozenset(
@@ -37,11 +37,12 @@ _MOST_PX = 1 << 27
 
 
 @contextmanager
-def open_media(path: Path) -> Iterator[InputContainer]:
+def open_media(path: Path, *, for_sound: bool = False) -> Iterator[InputContainer]:
     """Open a local media file for reading.
 
     Args:
         path: Absolute path, already checked against the roots by whoever got it from a document.
+        for_sound: Take a file of sound alone too.
 
     Raises:
         NotFoundError: There is no such file (MEDIA_NOT_FOUND).
@@ -52,9 +53,13 @@ def open_media(path: Path) -> Iterator[InputContainer]:
     if status.st_size == 0:
         raise damaged(path, "the file is empty")
     try:
-        container = av.open(str(path), "r", container_options=_OPTIONS, metadata_errors="replace")
+        options = {
+            "protocol_whitelist": "file",
+            "format_whitelist": _SOUNDS if for_sound else _MOVIES,
+        }
+        container = av.open(str(path), "r", container_options=options, metadata_errors="replace")
     except av.FFmpegError as error:
-        raise _refusal(path, error) from error
+        raise _refusal(path, error, for_sound=for_sound) from error
     with container:
         yield container
 
@@ -170,10 +175,13 @@ def unsupported(path: Path, what: str) -> UnsupportedError:
     )
 
 
-def _refusal(path: Path, error: av.FFmpegError) -> Exception:
+def _refusal(path: Path, error: av.FFmpegError, *, for_sound: bool) -> Exception:
     if isinstance(error, av.error.ArgumentError):
         # FFmpeg recognised the file as one of the containers that are switched off.
-        return unsupported(path, "it is not a QuickTime, MP4, MXF, Matroska, AVI or MPEG-TS movie")
+        sounds = ", nor a WAV, AIFF, CAF, FLAC or MP3 file" if for_sound else ""
+        return unsupported(
+            path, f"it is not a QuickTime, MP4, MXF, Matroska, AVI or MPEG-TS movie{sounds}"
+        )
     if isinstance(error, PermissionError):
         return NotFoundError(
             f"{path} cannot be opened: {error.strerror}. Give yourself read access to it.",

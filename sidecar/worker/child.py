@@ -62,6 +62,7 @@ class _Worker:
         self._sending = threading.Lock()
         self._orders: queue.SimpleQueue[Start] = queue.SimpleQueue()
         self._stopped: set[str] = set()
+        self._announced: Ready | None = None
 
     def start(self) -> None:
         """Start reading and showing life, before anything that takes long is imported."""
@@ -90,6 +91,7 @@ class _Worker:
                         product_version=self._hello.product_version,
                     )
                 draft = tools.run(order, engine=engine, report=report, cancelled=cancelled)
+                self._announce(engine)
             except Exception as error:  # noqa: BLE001 - the boundary of the process
                 self._send(Failed(order.job_id, _crossing(error)))
             else:
@@ -98,13 +100,22 @@ class _Worker:
 
     def _engine(self, report: Callable[[Progress], None]) -> Any:
         # Not at the top: it brings numpy, and the first sign of life is not to wait for that.
-        from sidecar.pipelines.base import EngineFolders, device_of  # noqa: PLC0415
+        from sidecar.pipelines.base import EngineFolders  # noqa: PLC0415
 
         folders = EngineFolders.below(Path(self._hello.state_folder), self._hello.resources)
         engine = _imported(self._hello.engines)(self._hello.engine, folders)
         engine.load(lambda phase, done, total: report(Progress(phase, done, total)))
-        self._send(Ready(engine.model_identity, device_of(engine)))
+        self._announce(engine)
         return engine
+
+    def _announce(self, engine: Any) -> None:
+        """Say what the engine is, and again where that changed: checkpoints are swapped between two jobs."""
+        from sidecar.pipelines.base import device_of  # noqa: PLC0415 - as above
+
+        ready = Ready(engine.model_identity, device_of(engine))
+        if ready != self._announced:
+            self._announced = ready
+            self._send(ready)
 
     def _read(self) -> None:
         for line in self._commands:

@@ -71,7 +71,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine is loaded.
+    """The engine is loaded, or has become another: its checkpoint was swapped.
 
     Args:
         model_identity: What it says it is.

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from interchange.errors import InternalError, Reason, StoppedError, UnavailableError
 from interchange.model.engine import Device
-from interchange.model.job import EngineState, Progress
+from interchange.model.job import LONGEST_PREVIEW_BYTES, EngineState, Progress
 from sidecar.jobs.work import TakeDraft, WorkOrder
 from sidecar.logs import log_line_of_child
 from sidecar.pipelines.resources import EVERYTHING, EngineResources
@@ -109,7 +109,7 @@ class WorkerSupervisor:
             return EngineState.IDLE
         if self._process.gone:
             return EngineState.DOWN
-        return EngineState.READY if self._process.model_identity else EngineState.LOADING
+        return EngineState.READY if self._process.ready else EngineState.LOADING
 
     @property
     def model_identity(self) -> str:
@@ -207,7 +207,9 @@ class WorkerSupervisor:
 
 
 def _answers(message: Advanced | Finished | Failed, order: WorkOrder) -> bool:
-    """Whether a message is about this order, and a draft about the files that were ordered."""
+    """Whether a message is about this order, shows no more than it may, and drafts the files that were ordered."""
+    if isinstance(message, Advanced) and len(message.progress.preview) > LONGEST_PREVIEW_BYTES:
+        return False
     if not isinstance(message, Finished):
         return message.job_id == order.job_id
     draft, take = message.draft, message.draft.take
@@ -223,6 +225,7 @@ class _Process:
         self, engine: str, process: asyncio.subprocess.Process, timing: WorkerTiming
     ) -> None:
         self.messages: asyncio.Queue[Advanced | Finished | Failed | _Gone] = asyncio.Queue()
+        self.ready = False
         self.model_identity = ""
         self.device: Device | None = None
         self.memory_bytes = 0
@@ -307,6 +310,7 @@ class _Process:
             case Heartbeat(memory_bytes=memory_bytes):
                 self.memory_bytes = memory_bytes
             case Ready(model_identity=model_identity, device=device):
+                self.ready = True
                 self.model_identity, self.device = model_identity, device
             case _:
                 self.messages.put_nowait(message)

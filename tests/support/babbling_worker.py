@@ -20,8 +20,9 @@ from support.job_cases import make_take
 from support.model_examples import JOB_ID
 
 from interchange.errors import StoppedError
+from interchange.model.job import LONGEST_PREVIEW_BYTES, Progress
 from sidecar.jobs.work import TakeDraft
-from sidecar.worker.messages import LONGEST_LINE_BYTES, Failed, Finished, to_line
+from sidecar.worker.messages import LONGEST_LINE_BYTES, Advanced, Failed, Finished, to_line
 
 
 def garbage(pipe: int, _job: Any) -> None:
@@ -74,6 +75,11 @@ def answers_for_another_job(pipe: int, _job: Any) -> None:
     _say(pipe, to_line(Failed(JOB_ID, StoppedError("Stopped."))))
 
 
+def shows_too_much(pipe: int, job: Any) -> None:
+    preview = bytes(LONGEST_PREVIEW_BYTES + 1)
+    _say(pipe, to_line(Advanced(_job_id(job), Progress("denoising", preview=preview))))
+
+
 def behaves(_pipe: int, _job: Any) -> None:
     pass
 
@@ -83,7 +89,7 @@ DOINGS = {
     for doing in (
         garbage, no_message_of_ours, huge_line, endless_line, closes_the_pipe, prints,
         holds_the_interpreter, stops, is_killed, claims_a_strangers_file, answers_for_another_job,
-        behaves,
+        shows_too_much, behaves,
     )
 }  # fmt: skip
 

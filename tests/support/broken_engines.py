@@ -19,7 +19,7 @@ import numpy as np
 from support.faulty_filesystem import FaultyFileSystem
 from support.model_examples import example_engine
 
-from interchange.errors import StoppedError, UnsupportedError
+from interchange.errors import Reason, StoppedError, UnsupportedError
 from interchange.model.engine import Device
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.runner import Stages
@@ -35,6 +35,9 @@ ENGINES = (
     "deaf",
     "hungry",
     "cursed",
+    "swaps",
+    "shows",
+    "uninstalled",
 )
 
 ERRORS = {
@@ -55,7 +58,8 @@ ALL_LIMITS = {name: limits_of(name) for name in ENGINES}
 class BrokenEngine:
     """Behaves as its name says.
 
-    `dies` kills itself once per output folder, then works; `cursed` does so every time.
+    `dies` kills itself once per output folder, then works; `cursed` does so every time. `swaps` is another model
+    in every job. `shows` lets people see what it does; `uninstalled` cannot even be made.
     """
 
     def __init__(self, name: str) -> None:
@@ -63,6 +67,11 @@ class BrokenEngine:
         self.model_identity = f"{name} 1"
         if name == "steady":
             self.device = Device("cuda:0 NVIDIA H200", 141 << 30)
+        if name == "uninstalled":
+            raise UnsupportedError(
+                "The engine uninstalled needs a package that is not there.",
+                reason=Reason.DEPENDENCY_MISSING,
+            )
 
     def load(self, progress) -> None:
         progress("loading", 1, 1)
@@ -72,6 +81,13 @@ class BrokenEngine:
 
     def generate(self, job, *, progress, cancelled):
         made = job.request.record_range if job.request.keep_handles else job.request.file_range
+        if self.limits.engine == "swaps":
+            self.model_identity = f"checkpoint {job.request.seed}"
+        if self.limits.engine == "shows":
+            for step in range(9):
+                progress("denoising", step, 8)
+                job.preview(np.full((2, 2, 3), step, np.uint8))
+                time.sleep(0.1)
         for number, frame in enumerate(made.frames):
             if cancelled() and self.limits.engine != "deaf":
                 raise StoppedError("Stopped.")

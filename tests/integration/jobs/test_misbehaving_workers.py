@@ -17,7 +17,7 @@ from support.job_cases import ended, hidden, make_service, media_request, runnin
 from support.model_examples import JOB_ID, example_geometry
 
 from interchange.errors import Reason
-from interchange.model.job import JobState
+from interchange.model.job import EngineState, JobState
 from sidecar.jobs.retry import RetryPolicy
 from sidecar.jobs.work import WorkOrder
 from sidecar.worker.messages import Finished, Hello, Start, read_from_worker, to_line
@@ -37,6 +37,7 @@ SAID = {
     "is_killed": "was killed (signal 9), by a person or by the system",
     "claims_a_strangers_file": "not asked",
     "answers_for_another_job": "not asked",
+    "shows_too_much": "not asked",
 }
 
 
@@ -147,3 +148,56 @@ def started_worker(root, engine):
     )
     worker.stdin.write(to_line(hello))
     return worker
+
+
+def test_an_engine_without_its_package_fails_its_job_in_its_own_words(tmp_path, caplog):
+    async def scenario():
+        async with running(make_service(tmp_path)) as service:
+            first = await ended(
+                service, await service.create(media_request(tmp_path, engine="uninstalled"))
+            )
+            return first, service.worker_starts()
+
+    job, starts = asyncio.run(scenario())
+    assert (job.state, job.attempts) == (JobState.FAILED, 1)
+    assert job.error.reason is Reason.DEPENDENCY_MISSING
+    assert job.error.message == "The engine uninstalled needs a package that is not there."
+    assert (
+        starts["uninstalled"] == 1
+    )  # the worker lives: what is missing may be installed meanwhile
+    assert "Traceback" not in caplog.text
+
+
+def test_a_swapped_checkpoint_is_known_as_soon_as_its_first_take_is(tmp_path):
+    async def scenario():
+        async with running(make_service(tmp_path)) as service:
+            known = []
+            for seed in (3, 3, 4):
+                request = media_request(tmp_path, engine="swaps", shot=f"S{len(known)}", seed=seed)
+                job = await ended(service, await service.create(request))
+                (engine,) = [e for e in await service.engines() if e.limits.engine == "swaps"]
+                known.append((job.take.model_identity, engine.model_identity, engine.state))
+            return known
+
+    assert asyncio.run(scenario()) == [
+        (f"checkpoint {seed}", f"checkpoint {seed}", EngineState.READY) for seed in (3, 3, 4)
+    ]
+
+
+def test_previews_reach_who_watches_and_are_not_kept(tmp_path):
+    async def scenario():
+        async with running(make_service(tmp_path)) as service:
+            job = await service.create(media_request(tmp_path, engine="shows"))
+            live = [seen async for seen in service.watch(job.job_id, after_revision=0)]
+            late = [seen async for seen in service.watch(job.job_id, after_revision=1)]
+            return live, late
+
+    live, late = asyncio.run(scenario())
+    shown = [job.progress for job in live if job.progress.preview]
+    assert 2 <= len(shown) <= 6  # nine in 0.9 s, told four times a second
+    assert {progress.phase for progress in shown} <= {"denoising", "generating"}
+    assert all(progress.preview.startswith(b"JPEG") for progress in shown)
+    fractions = [job.progress.fraction for job in live]
+    assert fractions == sorted(fractions)
+    assert [job.revision for job in late] == [job.revision for job in live if job.revision > 1]
+    assert not any(job.progress.preview for job in late)

@@ -49,6 +49,27 @@ def store(path):
     store.close()
 
 
+def test_a_preview_reaches_who_watches_and_no_row(store, path):
+    job = create(store)
+    store.claim(REQUEST.engine)
+    store.take_events()
+    preview = bytes(range(256)) * 100
+    shown = Progress("denoising", 3, 8, 0.2, preview)
+    for _ in range(50):
+        store.record_progress(job.job_id, shown)
+    assert [event.job.progress for event in store.take_events()] == [shown] * 50
+    kept = replace(shown, preview=b"")
+    assert store.get(job.job_id, caller=LOCAL_CALLER).progress == kept
+    events = store.events_of(job.job_id, caller=LOCAL_CALLER, after_revision=2, limit=99)
+    assert {event.job.progress for event in events} == {kept}
+    store.close()
+    with sqlite3.connect(path) as connection:
+        rows = "\n".join(connection.iterdump())
+    connection.close()
+    assert "preview" not in rows
+    assert len(rows) < len(preview) * 2
+
+
 def create(store, request=REQUEST, **changes):
     return store.create(
         request,
