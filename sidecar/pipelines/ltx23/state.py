@@ -159,9 +159,10 @@ def with_mask(state: State, mask: torch.Tensor, clean: torch.Tensor | None = Non
     """
     mask = mask.to(state.mask)
     kept = state.clean[:, : state.base] if clean is None else clean.to(state.clean)
+    held = (mask < 1.0).to(kept.device)
     return replace(
         state,
-        latent=_over(state.latent, torch.where(mask < 1.0, kept, state.latent[:, : state.base])),
+        latent=_over(state.latent, torch.where(held, kept, state.latent[:, : state.base])),
         clean=_over(state.clean, kept),
         mask=_over(state.mask, mask),
     )
