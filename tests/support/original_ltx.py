@@ -126,3 +126,11 @@ def _vocoder(key: str) -> str:
         ".downsample.filter", ".downsample.lowpass.filter"
     )
     return f"vocoder.{new}"
+
+
+def original_lora(tensors: Mapping[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    """A LoRA's weights by the names Lightricks' trainer gives them, from diffusers' without a prefix."""
+    return {
+        prefix + _transformer(key).removeprefix(_DENOISER): tensor
+        for key, tensor in tensors.items()
+    }

@@ -35,6 +35,7 @@ _CONNECTOR_ROOTS: Final = {
     "text_embedding_projection.video_aggregate_embed.": "video_text_proj_in.",
     "text_embedding_projection.audio_aggregate_embed.": "audio_text_proj_in.",
 }
+_OTHERS: Final = ("audio_vae.", "text_embedding_projection.", "vae.", "vocoder.")
 _CONNECTORS: Final = {"transformer_1d_blocks": "transformer_blocks", **_ATTENTION}
 _STATISTICS: Final = {
     "per_channel_statistics.mean-of-means": "latents_mean",
@@ -72,7 +73,7 @@ def _segments(key: str, table: Mapping[str, str]) -> str:
 
 
 def _transformer(key: str) -> str | None:
-    if key.startswith((*_CONNECTOR_ROOTS, "vae.", "audio_vae.", "vocoder.")):
+    if key.startswith((*_CONNECTOR_ROOTS, *_OTHERS)):
         return None
     # Files of the transformer alone come without the prefix too.
     return _segments(key.removeprefix(DENOISER_PREFIX), _TRANSFORMER)
