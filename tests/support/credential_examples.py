@@ -14,7 +14,7 @@ import av
 from support.model_examples import example_engine, example_request
 from support.numbered import write_numbered_movie
 
-from interchange.model.directive import Edge
+from interchange.model.directive import Aspect, AudioPolicy, Edge
 from interchange.model.engine import DigitalSourceType
 from interchange.model.media import BT709
 from interchange.model.request import (
@@ -22,7 +22,9 @@ from interchange.model.request import (
     ExtendSpec,
     GenerateSpec,
     GenerationRequest,
+    ReframeSpec,
     RegenerateSpec,
+    RestyleSpec,
     RetakeSpec,
     SourceSpan,
 )
@@ -33,7 +35,7 @@ RATE = FrameRate(24000, 1001)
 START = 86400
 CREATED = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 KINDS = ("retake", "retake without handles", "regenerate", "bridge", "bridge with handles", "extend",
-         "generate")  # fmt: skip
+         "generate", "restyle", "restyle by a matte", "reframe", "retake of sound alone", "retake with references")  # fmt: skip
 SIZE = (96, 54)
 
 
@@ -55,13 +57,23 @@ def request_of(
     kind: str, a: str = "/media/Client X/a.mov", b: str = "/media/b.mov"
 ) -> GenerationRequest:
     """A request of 6 covered frames from START + 6; handles, where there are any, of 3."""
-    handles = 3 if kind in {"retake", "bridge with handles"} else 0
+    with_handles = {
+        "retake",
+        "bridge with handles",
+        "retake with references",
+        "retake of sound alone",
+    }
+    handles = 3 if kind in with_handles else 0
     specs = {
         "retake": RetakeSpec(source=span(a, 0, 20)),
         "regenerate": RegenerateSpec(source=span(a, 6, 12)),
         "bridge": BridgeSpec(span(a, 0, 9), span(b, 9, 20), cut=START + 9),
         "extend": ExtendSpec(source=span(a, 0, 6), edge=Edge.TAIL),
         "generate": GenerateSpec(image="/stills/ref.png"),
+        "restyle": RestyleSpec(source=span(a, 6, 12)),
+        "restyle by a matte": RestyleSpec(source=span(a, 6, 12), matte="/mattes/m.png"),
+        "reframe": ReframeSpec(source=span(a, 6, 12), aspect=Aspect(9, 16)),
+        "retake of sound alone": RetakeSpec(source=span(a, 0, 20), audio=AudioPolicy.ONLY),
     }
     return example_request(
         frame_rate=RATE,
@@ -73,6 +85,7 @@ def request_of(
         spec=specs[kind.split(" with", maxsplit=1)[0]],
         prompt="a very secret prompt",
         seed=41,
+        references=(span(b, 20, 30),) if kind.endswith("references") else (),
     )
 
 

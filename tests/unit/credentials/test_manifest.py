@@ -59,6 +59,15 @@ def test_no_kind_breaks_a_rule(kind, trained):
          "compositeWithTrainedAlgorithmicMedia", ["componentOf"] * 2),
         ("extend", "created", "algorithmicMedia", "trainedAlgorithmicMedia", ["inputTo"]),
         ("generate", "created", "algorithmicMedia", "trainedAlgorithmicMedia", ["inputTo"]),
+        ("restyle", "created", "algorithmicMedia", "trainedAlgorithmicMedia", ["inputTo"]),
+        ("restyle by a matte", "opened edited transcoded", "composite",
+         "compositeWithTrainedAlgorithmicMedia", ["parentOf", "inputTo"]),
+        ("reframe", "opened edited transcoded", "composite",
+         "compositeWithTrainedAlgorithmicMedia", ["parentOf"]),
+        ("retake of sound alone", "opened edited transcoded", "composite",
+         "compositeWithTrainedAlgorithmicMedia", ["parentOf"]),
+        ("retake with references", "opened edited transcoded", "composite",
+         "compositeWithTrainedAlgorithmicMedia", ["parentOf", "inputTo"]),
     ],
 )  # fmt: skip
 def test_actions_source_types_and_ingredients_fit_the_kind(
