@@ -13,7 +13,7 @@ from ltxbridge.cli.options import as_json
 from ltxbridge.cli.printing import say
 from sidecar.filesystem import FileSystem
 from sidecar.lifecycle.collect import Collected, collect, confirm
-from sidecar.lifecycle.inventory import state_items, take_items, upload_items
+from sidecar.lifecycle.inventory import cache_items, state_items, take_items, upload_items
 from sidecar.lifecycle.leftovers import leftover_items
 from sidecar.lifecycle.policy import Choice, Limits, choose
 from sidecar.lifecycle.quota import BYTES_PER_GB
@@ -60,7 +60,7 @@ def gc(
     config_file: Path | None,
     as_json: bool,
 ) -> int:
-    """Show which takes, uploads, leftovers, old logs and backups could be deleted; with --delete, delete them.
+    """Show which takes, uploads, caches, leftovers, logs and backups could be deleted; with --delete, delete them.
 
     An original is never touched, nor a take that a delivered timeline shows. Ends with 1 where something that
     was to go is still there.
@@ -96,6 +96,7 @@ def _choices(
         *take_items(jobs, keep_used_in=keep_used_in),
         *upload_items(settings.state_dir, jobs),
         *state_items(settings.state_dir),
+        *cache_items(settings.state_dir),
         *leftover_items(settings.state_dir, jobs),
     )
     return tuple(confirm(choose(items, limits, now=datetime.now(UTC)), filesystem=filesystem))

@@ -18,6 +18,7 @@ from sidecar.lifecycle.policy import Item, Kind, StoredFile
 
 _ROTATED_LOG = re.compile(r"[a-z-]+\.log\.\d+")
 _BACKUP = re.compile(r"jobs\.sqlite3\..*(backup|bak).*")
+_CACHED = re.compile(r"[0-9a-f]{64}\.tensors")
 _MANIFEST_BOX = b"jumb"
 _ID = re.compile(r"[0-9a-f]{32}")
 _NEVER = datetime.fromtimestamp(0, UTC)
@@ -116,6 +117,11 @@ def state_items(state_dir: Path) -> tuple[Item, ...]:
         *_single_files(state_dir / "logs", _ROTATED_LOG, Kind.LOG),
         *_single_files(state_dir, _BACKUP, Kind.BACKUP),
     )
+
+
+def cache_items(state_dir: Path) -> tuple[Item, ...]:
+    """What engines kept to save work, the least recently used first to go; all of it can be made again."""
+    return tuple(_single_files(state_dir.resolve() / "cache" / "tensors", _CACHED, Kind.CACHE))
 
 
 def _single_files(folder: Path, pattern: re.Pattern[str], kind: Kind) -> Iterator[Item]:
