@@ -27,6 +27,7 @@ from sidecar.lifecycle.upkeep import Upkeep, kept_up
 from sidecar.logs import configure_logging
 from sidecar.media.paths import PathPolicy
 from sidecar.metrics.meters import Meters
+from sidecar.pipelines.base import EngineFolders
 from sidecar.pipelines.registry import engine_limits
 from sidecar.pipelines.resources import EngineResources
 from sidecar.rpc.doors import network_door
@@ -145,7 +146,7 @@ def _job_service(
             spool=settings.state_dir / "spool",
             remote_paths=settings.remote_paths,
         ),
-        limits=engine_limits(),
+        limits=engine_limits(EngineFolders.below(settings.state_dir)),
         default_engine=settings.engine,
         worker=WorkerSpec(
             state_folder=settings.state_dir,

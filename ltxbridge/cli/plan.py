@@ -22,6 +22,7 @@ from ltxbridge.cli.printing import say
 from ltxbridge.roundtrip.originals import Originals
 from ltxbridge.roundtrip.timeline import open_timeline, plan_timeline
 from sidecar.filesystem import FileSystem
+from sidecar.pipelines.base import EngineFolders
 from sidecar.pipelines.registry import engine_limits
 from sidecar.readers.box import ReaderBox
 from sidecar.readers.process import ReaderProcess
@@ -52,7 +53,7 @@ def plan(
         made = plan_timeline(
             open_timeline(timeline, box=box),
             originals=Originals(policy_for(timeline, settings), filesystem=FileSystem(), box=box),
-            engines=engine_limits(),
+            engines=engine_limits(EngineFolders.below(settings.state_dir)),
             options=TakeChoices(**choices).plan_options(timeline, settings),
             box=box,
         )

@@ -36,6 +36,7 @@ from ltxbridge.roundtrip.workshop import Workshop
 from sidecar.credentials.identity import STATEMENT
 from sidecar.filesystem import FileSystem
 from sidecar.launch import sidecar_for
+from sidecar.pipelines.base import EngineFolders
 from sidecar.pipelines.registry import engine_limits
 from sidecar.pki.remotes import remote_endpoint
 from sidecar.readers.box import ReaderBox
@@ -165,7 +166,9 @@ def process_all(
             endpoint = remote_endpoint(settings.state_dir, server)
         client = stack.enter_context(BridgeClient(endpoint))
         if server is None:
-            shop = Workshop(engine_limits(), settings.engine, STATEMENT)
+            shop = Workshop(
+                engine_limits(EngineFolders.below(settings.state_dir)), settings.engine, STATEMENT
+            )
         else:
             shop = Workshop.of_machine(server, client.list_engines(), settings.engine)
         box = stack.enter_context(ReaderBox(first=reader))

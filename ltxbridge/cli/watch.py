@@ -40,6 +40,7 @@ from sidecar.filesystem import FileSystem
 from sidecar.jobs.lock import FolderLock
 from sidecar.launch import running_sidecar, sidecar_for
 from sidecar.media.paths import PathPolicy
+from sidecar.pipelines.base import EngineFolders
 from sidecar.pipelines.registry import engine_limits
 from sidecar.readers.box import ReaderBox
 from sidecar.settings import Settings
@@ -266,7 +267,7 @@ def _desk(
     )
     return Desk(
         originals=Originals(policy, filesystem=filesystem, box=box),
-        engines=engine_limits(),
+        engines=engine_limits(EngineFolders.below(settings.state_dir)),
         options=replace(choices, out=out).plan_options(origin, settings),
         mappings=settings.path_maps,
         filesystem=filesystem,
