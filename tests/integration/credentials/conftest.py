@@ -1,12 +1,31 @@
-"""A server on this machine that must not be asked."""
+"""An installation's identity, a take to sign, and a server on this machine that must not be asked."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
+from support.credential_examples import write_take
+
+from sidecar.credentials.identity import SigningIdentity, load_or_create_identity
+
+
+@pytest.fixture(scope="module")
+def identity_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("state") / "identity"
+
+
+@pytest.fixture(scope="module")
+def identity(identity_folder: Path) -> SigningIdentity:
+    return load_or_create_identity(identity_folder)
+
+
+@pytest.fixture(scope="module")
+def take_mov(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_take(tmp_path_factory.mktemp("takes") / "raw.mov")
 
 
 class _Recorder(BaseHTTPRequestHandler):

@@ -37,25 +37,10 @@ from sidecar.credentials.verify import verify_file
 from sidecar.filesystem import FileSystem
 
 
-@pytest.fixture(scope="module")
-def identity_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("state") / "identity"
-
-
-@pytest.fixture(scope="module")
-def identity(identity_folder: Path) -> SigningIdentity:
-    return load_or_create_identity(identity_folder)
-
-
 @pytest.fixture(autouse=True)
 def _quiet_verifier(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ENCYPHER_C2PA_TELEMETRY", "off")
     monkeypatch.setenv("ENCYPHER_C2PA_CONFIG_DIR", str(tmp_path / "encypher"))
-
-
-@pytest.fixture(scope="module")
-def take_mov(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_take(tmp_path_factory.mktemp("takes") / "raw.mov")
 
 
 @pytest.fixture(scope="module", params=[".mov", ".mp4"])
