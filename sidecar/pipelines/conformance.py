@@ -97,6 +97,8 @@ def _rules(limits: EngineLimits, kind: JobKind) -> Iterator[_Case]:
         start_from = min(limits.start_from)
     job = partial(synthetic_job, kind, limits=limits, start_from=start_from)
     yield "pictures, odd", _check_pictures, job(raster=_ODD)
+    yield "one frame", _check_pictures, job(length=1, raster=Raster(128, 72))
+    yield "made handles", _check_pictures, job(handles=(2, 3))
     if limits.frame_grid == (1, 0):
         yield from _cheap_rules(kind, job)
     yield from _own_rules(kind, job)
@@ -113,18 +115,13 @@ def _cheap_rules(kind: JobKind, job: _JobOf) -> Iterator[_Case]:
     """What only an engine is asked that makes a take in no time."""
     for name, raster in _RASTERS.items():
         yield f"pictures, {name}", _check_pictures, job(raster=raster)
-    yield "one frame", _check_pictures, job(length=1)
     yield "many frames", _check_pictures, job(length=23)
-    yield "made handles", _check_pictures, job(handles=(2, 3))
     yield "cancelled before the first picture", _check_cancel_at_once, job()
     if kind is not JobKind.GENERATE:
         yield "sources of a single frame", _check_pictures, job(context=(1, 1))
         yield "sources shorter than the context", _check_pictures, job(context=(2, 2))
         yield "black sources", _check_pictures, job(gain=0.0)
         yield "values above 1 and below 0", _check_pictures, job(gain=2.5, offset=-0.5)
-    if kind is JobKind.RETAKE:
-        yield "window at the tail of the media", _check_pictures, job(context=(5, 0))
-        yield "window is the whole media", _check_pictures, job(context=(0, 0))
 
 
 def _own_rules(kind: JobKind, job: _JobOf) -> Iterator[_Case]:
@@ -132,6 +129,8 @@ def _own_rules(kind: JobKind, job: _JobOf) -> Iterator[_Case]:
     if kind is JobKind.RETAKE:
         yield "kept handles", _check_pictures, job(handles=(2, 3), keep_handles=True)
         yield "window at the head of the media", _check_pictures, job(context=(0, 5))
+        yield "window at the tail of the media", _check_pictures, job(context=(5, 0))
+        yield "window is the whole media", _check_pictures, job(context=(0, 0))
     elif kind is JobKind.EXTEND:
         yield "past the head", _check_pictures, job(edge=Edge.HEAD)
     elif kind is JobKind.REFRAME:
