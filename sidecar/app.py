@@ -148,18 +148,23 @@ def _job_service(
         ),
         limits=engine_limits(EngineFolders.below(settings.state_dir)),
         default_engine=settings.engine,
-        worker=WorkerSpec(
-            state_folder=settings.state_dir,
-            product_version=product_version,
-            memory_bytes=settings.worker_memory_gb * BYTES_PER_GB,
-            resources=EngineResources(
-                device=settings.device,
-                gpu_memory_bytes=settings.gpu_memory_gb * BYTES_PER_GB,
-                cache_bytes=settings.model_cache_gb * BYTES_PER_GB,
-            ),
-        ),
+        worker=worker_spec(settings, product_version),
         filesystem=filesystem,
         quota=quota,
+    )
+
+
+def worker_spec(settings: Settings, product_version: str) -> WorkerSpec:
+    """What a worker of these settings is, and what its engine may take."""
+    return WorkerSpec(
+        state_folder=settings.state_dir,
+        product_version=product_version,
+        memory_bytes=settings.worker_memory_gb * BYTES_PER_GB,
+        resources=EngineResources(
+            device=settings.device,
+            gpu_memory_bytes=settings.gpu_memory_gb * BYTES_PER_GB,
+            cache_bytes=settings.model_cache_gb * BYTES_PER_GB,
+        ),
     )
 
 
