@@ -24,6 +24,10 @@ if TYPE_CHECKING:  # torch takes seconds to import
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
+# The tiny model's work is too small to share out: with a thread a core, and a test process a core, torch waits
+# for itself (eight times slower on two busy cores). Before torch is imported, and for the processes tests start.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 settings.register_profile(
     "ltxbridge", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )

@@ -224,6 +224,28 @@ def test_rows_of_timesteps_are_as_good_as_one_a_token(
     assert furthest((rows.video, each.video), (rows.audio, each.audio)) <= 1e-5
 
 
+def test_each_token_has_its_own_sigma(room: Reference) -> None:
+    """In diffusers all take the step's for all; for a strength of one half that doubles what is taken off."""
+    share = torch.tensor([0.0] * 4 + [0.25] * 4 + [0.5] * 4 + [1.0] * 4).view(1, -1, 1)
+    video = with_mask(given_video(room), share)
+    velocities: list[torch.Tensor] = []
+    hook = room.components.transformer.register_forward_hook(
+        lambda _module, _positional, made: velocities.append(made[0].clone())
+    )
+    try:
+        with calls(room) as seen:
+            made = room.ours(Stage((0.8, 0.0)), video)
+    finally:
+        hook.remove()
+    noised = seen[0]["hidden_states"]
+    predicted = noised - 0.8 * share * velocities[0]
+    expected = share * predicted + (1.0 - share) * video.clean
+    assert furthest((made.video, expected)) <= 1e-6
+    noise = torch.randn(1, 16, 16, generator=torch.Generator().manual_seed(0))
+    mixed = 0.8 * share * noise + (1.0 - 0.8 * share) * video.latent
+    assert furthest((noised, mixed)) <= 1e-6
+
+
 def test_strength_goes_from_no_say_to_the_very_picture(room: Reference) -> None:
     still = room.latents(random_pictures(1, GRID))
     distance = [
