@@ -94,7 +94,7 @@ def applied_loras(transformer: torch.nn.Module, loras: tuple[LoraUse, ...]) -> I
         InvalidInputError: A LoRA does not fit this model: which layer, what was expected, what is there.
     """
     deltas = [(use, _read(use, transformer)) for use in loras if use.strength]
-    replaced: list[tuple[torch.nn.Module, str, torch.nn.Module]] = []
+    replaced: list[tuple[torch.nn.Module, str, _Layer]] = []
     try:
         for _, layers in deltas:
             for name, delta in layers.items():
