@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from interchange.model.request import SourceSpan
 from interchange.model.segment import Problem
 from interchange.plan import Plan, PlannedTake, describe_take
 from interchange.timebase import TimeRange
@@ -80,16 +81,18 @@ def _take(planned: PlannedTake) -> dict[str, object]:
         "generate_raster": str(geometry.generate_raster),
         "codec": request.output.codec.value,
         "seed": request.seed,
-        "sources": [
-            {
-                "path": span.path,
-                "record_range": _range(span.record_range),
-                "first_frame": str(span.first_frame),
-                "frames_per_record_frame": str(span.step),
-            }
-            for span in request.sources
-        ],
+        "sources": [_span(span) for span in request.sources],
+        "references": [_span(span) for span in request.references],
         "words": asdict(describe_take(planned)),
+    }
+
+
+def _span(span: SourceSpan) -> dict[str, object]:
+    return {
+        "path": span.path,
+        "record_range": _range(span.record_range),
+        "first_frame": str(span.first_frame),
+        "frames_per_record_frame": str(span.step),
     }
 
 

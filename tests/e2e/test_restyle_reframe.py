@@ -35,6 +35,11 @@ def test_reframe_and_restyle_come_back_on_the_timeline(short_dir: Path) -> None:
     planned = json.loads(ltxbridge("plan", edit.path, "--json", folder=short_dir).stdout)
     words = {take["words"]["kind"]: take["words"] for take in planned["takes"]}
     assert words["reframe"]["picture"] == f"192x{TALL} around the original's 192x108 at 0,{TOP}"
+    restyle = next(take for take in planned["takes"] if take["words"]["kind"] == "restyle")
+    # Five frames of the shot after the gap: as many as the engine looks at on a side.
+    assert [(Path(span["path"]), span["record_range"]) for span in restyle["references"]] == [
+        (edit.originals[1], [edit.start + 50, edit.start + 55])
+    ]
     assert any("'LTX: reframe" in note for note in words["restyle"]["notes"])
 
     ltxbridge("process", edit.path, "--out", short_dir / "out", folder=short_dir)
