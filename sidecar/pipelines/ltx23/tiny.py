@@ -27,7 +27,7 @@ from sidecar.pipelines.ltx23.limits import TINY_LIMITS
 from sidecar.pipelines.ltx23.quiet import without_progress_bars
 from sidecar.pipelines.ltx23.tiny_parts import tiny_components, tiny_upsampler
 
-CONTENT_VERSION: Final = "3"
+CONTENT_VERSION: Final = "4"
 """Raised with every change to what `build_tiny` writes."""
 
 _MANIFEST: Final = "manifest.json"

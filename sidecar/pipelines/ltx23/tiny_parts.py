@@ -46,6 +46,8 @@ _VOICE: Final = 2.0
 _LOUDNESS: Final = 0.02
 _OBEDIENCE: Final = 32.0
 _WILL: Final = 2.0
+# How much the tokens that are no characters count, so that what the model says can be read.
+_MUMBLE: Final = 0.1
 
 # Gemma 3's turns; the system's words go into the first turn of the user.
 _CHAT_TEMPLATE: Final = (
@@ -90,7 +92,7 @@ def tiny_components() -> dict[str, Any]:
 def tiny_upsampler() -> LTX2LatentUpsamplerModel:
     """The spatial x2 upsampler of latents."""
     return LTX2LatentUpsamplerModel(
-        in_channels=LATENT_CHANNELS, mid_channels=32, num_blocks_per_stage=1, dims=3,
+        in_channels=LATENT_CHANNELS, mid_channels=64, num_blocks_per_stage=1, dims=3,
         spatial_upsample=True, temporal_upsample=False, rational_spatial_scale=2.0,
         use_rational_resampler=False,
     ).eval()  # fmt: skip
@@ -130,7 +132,7 @@ def _text_encoder(tokenizer: GemmaTokenizer) -> Gemma3ForConditionalGeneration:
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
         image_size=32, patch_size=8,
     )  # fmt: skip
-    return Gemma3ForConditionalGeneration(
+    model = Gemma3ForConditionalGeneration(
         Gemma3Config(
             text_config=text.to_dict(),
             vision_config=vision.to_dict(),
@@ -143,6 +145,10 @@ def _text_encoder(tokenizer: GemmaTokenizer) -> Gemma3ForConditionalGeneration:
             bos_token_id=2,
         )
     ).eval()
+    unspoken = tokenizer.convert_tokens_to_ids("\u2581")  # all before the characters
+    with torch.no_grad():
+        model.get_input_embeddings().weight[:unspoken] *= _MUMBLE
+    return model
 
 
 def _transformer() -> LTX2VideoTransformer3DModel:
