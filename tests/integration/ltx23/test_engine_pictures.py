@@ -1,0 +1,135 @@
+"""Pictures of every kind of job through the real engine with the tiny model."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from support.ltx_jobs import replanned, taken, tiny_job
+
+from interchange.errors import NotFoundError, UnsupportedError
+from interchange.model.directive import AudioPolicy, Edge, JobKind, Quality, StartFrom
+from interchange.model.media import Raster
+from interchange.timebase import FrameRate
+from sidecar.pipelines.ltx23.engine import LtxEngine
+from sidecar.pipelines.ltx23.recipes import RECIPES
+
+RATES = ("23.976", "29.97", "59.94")
+
+
+@pytest.mark.parametrize("kind", JobKind)
+@pytest.mark.parametrize("rate", RATES)
+def test_any_rate_gives_one_picture_a_frame(
+    tiny_engine: LtxEngine, kind: JobKind, rate: str
+) -> None:
+    job = tiny_job(kind, rate=FrameRate.parse(rate), length=11)
+    assert len(taken(tiny_engine, job)) == 11
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_upright_pictures_stay_upright(tiny_engine: LtxEngine, kind: JobKind) -> None:
+    job = tiny_job(kind, raster=Raster(70, 130))
+    wanted = (job.request.raster.height_px, job.request.raster.width_px, 3)
+    assert {picture.shape for picture in taken(tiny_engine, job)} == {wanted}
+
+
+def test_a_long_take_is_made_in_parts_that_meet(tiny_engine: LtxEngine) -> None:
+    job = tiny_job(JobKind.GENERATE, length=300)
+    phases: list[str] = []
+    pictures = taken(tiny_engine, job, progress=lambda phase, *_: phases.append(phase))
+    assert len(pictures) == 300
+    assert any("part 2 of 2" in phase for phase in phases)
+    steps = [float(np.abs(after - before).mean()) for before, after in itertools.pairwise(pictures)]
+    joint = 153  # 38 latents: 20 in the first part, one of a single frame
+    assert steps[joint - 1] <= max(steps[joint - 20 : joint - 1] + steps[joint : joint + 20]) * 2
+
+
+def test_a_draft_is_the_first_stage_of_its_final(tiny_engine: LtxEngine) -> None:
+    previews: dict[Quality, list[bytes]] = {}
+    for quality in Quality:
+        seen: list[bytes] = []
+        job = replanned(tiny_job(JobKind.RETAKE), quality=quality)
+        taken(
+            tiny_engine, replace(job, preview=lambda strip, seen=seen: seen.append(strip.tobytes()))
+        )
+        previews[quality] = seen
+    recipe = RECIPES["two-stage"]
+    assert len(previews[Quality.DRAFT]) == recipe.first.steps
+    assert len(previews[Quality.FINAL]) == recipe.forwards
+    assert previews[Quality.FINAL][: recipe.first.steps] == previews[Quality.DRAFT]
+
+
+def test_a_weak_strength_takes_fewer_steps(tiny_engine: LtxEngine) -> None:
+    counts = []
+    for strength in (0.3, 0.95):
+        strips: list[object] = []
+        job = tiny_job(JobKind.REGENERATE, start_from=StartFrom.CLIP, strength=strength)
+        taken(tiny_engine, replace(job, preview=strips.append))
+        counts.append(len(strips))
+    assert counts[0] < counts[1]
+
+
+@pytest.mark.parametrize("kind", [JobKind.RETAKE, JobKind.REGENERATE, JobKind.EXTEND])
+def test_only_sound_leaves_every_picture_alone(tiny_engine: LtxEngine, kind: JobKind) -> None:
+    job = tiny_job(kind, audio=AudioPolicy.ONLY)
+    pictures = taken(tiny_engine, job)
+    for record_frame, picture in zip(job.made_range.frames, pictures, strict=True):
+        assert np.array_equal(picture, job.sources[0].picture(record_frame))
+
+
+def test_pictures_made_with_the_sound_are_those_made_without(tiny_engine: LtxEngine) -> None:
+    job = tiny_job(JobKind.RETAKE, audio=AudioPolicy.NEW)
+    alone = taken(tiny_engine, job)
+    phases: list[str] = []
+    tiny_engine.generate_sound(job, progress=lambda *_: None, cancelled=lambda: False)
+    after = taken(tiny_engine, job, progress=lambda phase, *_: phases.append(phase))
+    assert all(np.array_equal(a, b) for a, b in zip(alone, after, strict=True))
+    assert set(phases) == {"decoding"}
+
+
+@pytest.mark.parametrize("kind", JobKind)
+def test_shots_beside_it_change_the_take(tiny_engine: LtxEngine, kind: JobKind) -> None:
+    alone = taken(tiny_engine, tiny_job(kind))
+    beside = taken(tiny_engine, tiny_job(kind, beside=frozenset({"context"})))
+    assert any(not np.array_equal(a, b) for a, b in zip(alone, beside, strict=True))
+
+
+def test_what_a_still_shows_changes_the_take(tiny_engine: LtxEngine) -> None:
+    job = tiny_job(JobKind.GENERATE, beside=frozenset({"image"}))
+    assert job.image is not None
+    first = taken(tiny_engine, job)
+    other = taken(tiny_engine, replace(job, image=job.image * np.float32(0.1)))
+    assert not np.array_equal(first[0], other[0])
+
+
+def test_an_extension_at_either_edge_sees_its_source(tiny_engine: LtxEngine) -> None:
+    for edge in Edge:
+        bright = taken(tiny_engine, tiny_job(JobKind.EXTEND, edge=edge, context=(9, 9)))
+        dark = taken(tiny_engine, tiny_job(JobKind.EXTEND, edge=edge, context=(9, 9), gain=0.1))
+        assert not np.array_equal(bright[0], dark[0])
+
+
+def test_remarks_say_what_was_done(tiny_engine: LtxEngine) -> None:
+    job = tiny_job(JobKind.RETAKE)
+    taken(tiny_engine, replanned(job, negative_prompt="rain"))
+    remarks = " ".join(tiny_engine.remarks)
+    assert "Test only" in remarks
+    assert "11 forwards" in remarks
+    assert "negative= did nothing" in remarks
+
+
+def test_a_preset_whose_lora_is_not_there_is_refused(tiny_engine: LtxEngine) -> None:
+    with pytest.raises(NotFoundError, match=r"union-control-ref0\.5"):
+        taken(tiny_engine, replace_preset("restyle"))
+
+
+def test_a_preset_for_dev_weights_is_refused_on_distilled_ones(tiny_engine: LtxEngine) -> None:
+    with pytest.raises(UnsupportedError, match="is for dev weights"):
+        taken(tiny_engine, replace_preset("dev"))
+
+
+def replace_preset(name: str):  # type: ignore[no-untyped-def]
+    job = tiny_job(JobKind.RESTYLE)
+    return replace(job, request=replace(job.request, preset=name))
