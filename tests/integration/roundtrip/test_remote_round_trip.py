@@ -2,75 +2,13 @@
 
 import hashlib
 import signal
-import subprocess
-import threading
-from contextlib import contextmanager
 
-from support.command import environment, program
 from support.cutting_room import write_edit
+from support.far_sidecar import far_sidecar, process_remotely
 
-from interchange.model.job import JobState
-from interchange.plan import PlanOptions
 from interchange.timebase import FrameRate
-from ltxbridge.client import BridgeClient
-from ltxbridge.client.transfers import TransferClient
-from ltxbridge.roundtrip.originals import Originals
-from ltxbridge.roundtrip.process import Desk, process_timeline
-from sidecar.filesystem import FileSystem
-from sidecar.instance import read_discovery
-from sidecar.media.paths import PathPolicy
-from sidecar.pipelines.registry import engine_limits
-from sidecar.readers.box import ReaderBox
 
 RATE = FrameRate(25, 1)
-
-
-@contextmanager
-def far_sidecar(folder):
-    """A sidecar with a state folder of its own and no media root at all."""
-    folder.mkdir(exist_ok=True)
-    process = subprocess.Popen(
-        [program(), "serve", "--engine", "identity"],
-        env=environment(folder),
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        waiting = threading.Event()
-        for _ in range(400):
-            found = read_discovery(folder / "state")
-            if found is not None and found.pid == process.pid:
-                break
-            waiting.wait(0.05)
-        assert found is not None, "the sidecar did not start"
-        yield found.endpoint(folder / "state"), process
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def run(edit, endpoint, near, *, seen=lambda _planned, _job: None):
-    filesystem = FileSystem()
-    out = near / "out"
-    with (
-        BridgeClient(endpoint) as client,
-        TransferClient(endpoint) as transfers,
-        ReaderBox() as box,
-    ):
-        desk = Desk(
-            originals=Originals(PathPolicy([near]), filesystem=filesystem, box=box),
-            engines=engine_limits(),
-            options=PlanOptions(output_directory=str(out / "takes"), engine="identity"),
-            mappings=(),
-            filesystem=filesystem,
-            box=box,
-            identity_folder=near / "state",
-            product_version="test",
-        )
-        delivery = process_timeline(
-            edit.path, desk=desk, client=client, folder=out, observer=seen, transfers=transfers
-        )
-        jobs = [job for job in client.list_jobs() if job.state is JobState.SUCCEEDED]
-    return delivery, jobs
 
 
 def digest(path):
@@ -82,7 +20,7 @@ def test_takes_come_back_byte_for_byte_and_a_second_run_makes_nothing(short_dir)
     edit = write_edit(near, rate=RATE, engine="identity")
     before = {path: (digest(path), path.stat().st_mtime_ns) for path in edit.originals}
     with far_sidecar(short_dir / "far") as (endpoint, process):
-        delivery, jobs = run(edit, endpoint, near)
+        delivery, jobs = process_remotely(edit, endpoint, near)
         assert delivery.complete, delivery.report.requests
         takes = sorted((near / "out" / "takes").glob("*.mov"))
         assert sorted(map(digest, takes)) == sorted(job.take.sha256 for job in jobs)
@@ -93,7 +31,7 @@ def test_takes_come_back_byte_for_byte_and_a_second_run_makes_nothing(short_dir)
         assert all(r.credentials.valid for r in delivery.report.requests)
         assert len(list((short_dir / "far/state/uploads").iterdir())) == len(edit.originals)
 
-        again, after = run(edit, endpoint, near)
+        again, after = process_remotely(edit, endpoint, near)
         assert again.complete
         assert {job.job_id for job in after} == {job.job_id for job in jobs}
         assert sorted((near / "out" / "takes").glob("*.mov")) == takes
@@ -105,7 +43,7 @@ def test_takes_come_back_byte_for_byte_and_a_second_run_makes_nothing(short_dir)
         process.send_signal(signal.SIGKILL)
         process.wait(30)
     with far_sidecar(short_dir / "far") as (endpoint, _):
-        third, after = run(edit, endpoint, near)
+        third, after = process_remotely(edit, endpoint, near)
         assert third.complete
         assert {job.job_id for job in after} == {job.job_id for job in jobs}
         fetched = sorted(map(digest, (near / "out" / "takes").glob("*.mov")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from support.command import ltxbridge
 from support.cutting_room import TAG_A, TAG_B, Edit, write_edit
 from support.numbered import numbered_picture, read_number
 
+from interchange.directive import parse_directive
 from interchange.errors import BridgeError, ExhaustedError, Reason
 from interchange.model.directive import JobKind
 from interchange.model.request import GenerateSpec
@@ -158,3 +160,19 @@ def test_an_engine_that_cannot_look_is_refused_before_anything_is_read(
     assert "animatic cannot look at pictures" in done.stderr
     done = ltxbridge("suggest", edit.path, "--engine", "animatik", folder=tmp_path, expect=2)
     assert "Did you mean animatic?" in done.stderr
+
+
+def test_a_real_engine_proposes_what_can_be_pasted_the_same_each_time(
+    edit: Edit, tmp_path: Path
+) -> None:
+    command = ("suggest", edit.path, "--engine", "ltx-tiny")
+    printed = ltxbridge(*command, folder=tmp_path).stdout
+    one_only = ("--shot", "B002_four", "--device", "cpu", "--json")
+    (found,) = json.loads(ltxbridge(*command, *one_only, folder=tmp_path).stdout)["suggestions"]
+    assert printed.count('prompt="') == 6
+    assert f"  where     {found['where']}\n  {found['paste']}\n" in printed
+    mark = parse_directive(f"LTX: {found['kind']} {found['paste']}")
+    assert mark is not None
+    assert mark.prompt == found["prompt"] != ""
+    done = ltxbridge(*command, "--shot", "B002_fuor", folder=tmp_path, expect=2)
+    assert "Did you mean B002_four?" in done.stderr
