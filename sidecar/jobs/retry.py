@@ -21,7 +21,8 @@ TRIES: Mapping[Reason, int] = MappingProxyType(
         # A share that is away comes back: after about half an hour of trying, a person should look.
         Reason.STORAGE_UNAVAILABLE: 12,
         # Not DISK_FULL: no disk empties itself, and a queue that waits in silence hides it until Monday. Not
-        # MEMORY_FULL: the same job at the same size needs the same memory.
+        # MEMORY_FULL: an engine that can do with less memory steps down by itself, once, before it says so; after
+        # that the same job at the same size needs the same memory.
     }
 )
 """Tries in all, by cause; a cause that is not here is final."""
