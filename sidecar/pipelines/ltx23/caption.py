@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from transformers import Gemma3ForConditionalGeneration, GenerationConfig
 
-from interchange.errors import ExhaustedError, Reason
+from interchange.errors import ExhaustedError, Reason, UnsupportedError
 from interchange.model.directive import JobKind
+from sidecar.models.checkpoint import Checkpoint
 from sidecar.pipelines.base import Picture
 from sidecar.pipelines.ltx23.caption_words import instructions, proposal
+from sidecar.pipelines.ltx23.devices import pick_device
+from sidecar.pipelines.ltx23.loading import load_processor, load_text_encoder
 
 _MOST_TOKENS: Final = 240
+_DTYPE: Final = torch.bfloat16
 _END_OF_TURN: Final = "<end_of_turn>"
 # Gemma looks at 896 x 896; more would only be carried around.
 _LONG_SIDE_PX: Final = 896
@@ -114,6 +118,30 @@ class Captioner:
             eos_token_id=sorted(ends - {None, tokenizer.unk_token_id}),
             pad_token_id=tokenizer.pad_token_id,
         )
+
+
+def open_captioner(checkpoint: Checkpoint, *, device: str | None) -> Captioner:
+    """Load of a checkpoint only what looks at pictures.
+
+    Args:
+        checkpoint: Which one.
+        device: Where to compute; None for a GPU with room for it, else the processor.
+
+    Raises:
+        ExhaustedError: It does not fit on the device that was asked for.
+        InvalidInputError: This machine has no such device, or the files are not those of Gemma 3.
+        UnsupportedError: The checkpoint cannot look at pictures.
+    """
+    asked = None if device is None else pick_device(device)
+    processor = load_processor(checkpoint)
+    if processor is None:
+        raise UnsupportedError(
+            f"The checkpoint {checkpoint.name} has no processor of pictures, so that Gemma cannot look at them. "
+            "Write the prompt yourself, or use a checkpoint whose text model comes with the folder `processor`.",
+            reason=Reason.DEPENDENCY_MISSING,
+            metadata={"checkpoint": checkpoint.name},
+        )
+    return Captioner(load_text_encoder(checkpoint, dtype=_DTYPE), processor, device=asked)
 
 
 def _seen(picture: Picture) -> Image.Image:

@@ -48,6 +48,7 @@ _ANSWER_LABEL: Final = re.compile(
 # What would end the value of `prompt="..."`, and marks of Markdown, which mean nothing to a video model.
 _DOUBLE_QUOTES: Final = frozenset('"\u201c\u201d\u201e\u201f\u2033\uff02\u00ab\u00bb')
 _MARKUP: Final = frozenset("*#`\\<>")
+_NO_CHARACTER: Final = "\ufffd"  # half of one, where an answer was cut off
 _SENTENCE_END: Final = re.compile(r"[.!?](?=\s|$)")
 
 
@@ -73,7 +74,7 @@ def proposal(answer: str) -> str:
     kept = "".join(
         " " if sign.isspace() or sign in _MARKUP else "'" if sign in _DOUBLE_QUOTES else sign
         for sign in unicodedata.normalize("NFC", answer)
-        if sign.isspace() or unicodedata.category(sign)[0] not in "CZ"
+        if sign.isspace() or (unicodedata.category(sign)[0] not in "CZ" and sign != _NO_CHARACTER)
     )
     paragraph = _ANSWER_LABEL.sub("", " ".join(kept.split())).strip("' ")
     if len(paragraph) <= MOST_CHARACTERS:

@@ -25,13 +25,12 @@ from sidecar.pipelines.ltx23.canvas import (
     Canvas,
     canvases,
 )
-from sidecar.pipelines.ltx23.caption import Captioner
+from sidecar.pipelines.ltx23.caption import Captioner, open_captioner
 from sidecar.pipelines.ltx23.conditions import conditions_of, kept_frames
 from sidecar.pipelines.ltx23.devices import description, matmul_rate, memory_bytes, pick_device
 from sidecar.pipelines.ltx23.effort import Effort
 from sidecar.pipelines.ltx23.generation import stage_size
 from sidecar.pipelines.ltx23.grid import audio_latents
-from sidecar.pipelines.ltx23.loading import load_text_encoder
 from sidecar.pipelines.ltx23.lora import reference_downscale_factor
 from sidecar.pipelines.ltx23.making import Making, decide
 from sidecar.pipelines.ltx23.memory import Work, fit, most_frames
@@ -91,6 +90,7 @@ class LtxEngine:
         self._best_rate: float | None = None
         self._sounded: TakeRun | None = None
         self._remarks: tuple[str, ...] = ()
+        self._captioner: Captioner | None = None
 
     @property
     def limits(self) -> EngineLimits:
@@ -168,25 +168,23 @@ class LtxEngine:
         self._remark(run)
         return sound
 
-    def suggest(self, pictures: tuple[Picture, ...], *, kind: JobKind, words: str) -> str:
+    def suggest(
+        self, pictures: tuple[Picture, ...], *, kind: JobKind, words: str, device: str | None
+    ) -> str:
         """Propose a prompt for what the pictures show; see `SuggestsPrompts.suggest`.
 
         Raises:
             ExhaustedError: The text model does not fit into memory.
+            InvalidInputError: This machine has no such device.
+            NotFoundError: No checkpoint is installed.
             UnsupportedError: The checkpoint has no processor of pictures.
         """
-        runtime = self._workshop.runtime
-        if runtime.components.processor is None:
-            raise UnsupportedError(
-                "This checkpoint has no processor of pictures, so that Gemma cannot look at them. Write the prompt "
-                "yourself, or use a checkpoint whose folder has `processor`."
+        if self._captioner is None:
+            self._captioner = open_captioner(
+                self._find_checkpoint(None),
+                device=device or self._folders.resources.device or None,
             )
-        # A copy of its own: the one in the runtime lies where its memory plan wants it.
-        text_encoder = load_text_encoder(
-            self._checkpoint or self._find_checkpoint(None), dtype=runtime.dtype
-        )
-        captioner = Captioner(text_encoder, runtime.components.processor)
-        return captioner.propose(pictures, kind=kind, words=words)
+        return self._captioner.propose(pictures, kind=kind, words=words)
 
     def _check(self, job: EngineJob) -> None:
         kind = job.request.kind

@@ -83,7 +83,7 @@ def load_components(
             vocoder=loader.part("vocoder", loader.vocoder_kind(), _SOUND_DTYPE),
             text_encoder=None,
             tokenizer=loader.step(lambda: _tokenizer(checkpoint)),
-            processor=loader.step(lambda: _processor(checkpoint)),
+            processor=loader.step(lambda: load_processor(checkpoint)),
             latent_upsampler=loader.step(lambda: _upsampler(checkpoint, dtype)),
             variant=Variant(checkpoint.variant),
             identity=checkpoint.identity,
@@ -194,7 +194,12 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
     return _read(folder, lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True))
 
 
-def _processor(checkpoint: Checkpoint) -> Any:
+def load_processor(checkpoint: Checkpoint) -> Any:
+    """Gemma 3's processor of pictures and text; None where the checkpoint has none.
+
+    Raises:
+        InvalidInputError: Its files are not those of Gemma 3.
+    """
     folder = text_folder(_text_home(checkpoint), PROCESSOR)
     if not any(
         (folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")

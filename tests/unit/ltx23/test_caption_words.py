@@ -31,6 +31,7 @@ def test_each_kind_is_told_what_the_picture_is_and_the_editors_words(kind: JobKi
         ("Description: a `red` car\x1b[31m", "a red car[31m"),
         ("\u201cA man says \u201cno\u201d.\u201d", "A man says 'no'."),
         ("e\u0301te\u0301 \u202egnp.exe", "\u00e9t\u00e9 gnp.exe"),
+        ("A car\ufffd", "A car"),
         ("", ""),
         ("\x00\n ", ""),
     ],
