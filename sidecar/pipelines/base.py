@@ -111,7 +111,10 @@ class EngineJob:
 
 
 ProgressCallback = Callable[[str, int, int], None]
-"""Called with (phase, done, total) from the engine's thread."""
+"""Called with (phase, done, total) from the engine's thread.
+
+Before the first frame, phases whose name begins with `denoising` count as nearly all of the work.
+"""
 
 CancelCheck = Callable[[], bool]
 """Polled between steps; True means stop by raising `StoppedError`."""
@@ -181,7 +184,7 @@ class MakesRemarks(Protocol):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """About the last job, one sentence each, for the take's notes and its credentials."""
+        """About the last job, one sentence each, for the take's notes and its credentials, which travel: no paths."""
         ...
 
 
