@@ -122,11 +122,9 @@ def _reference(
     clip: ClipUse, picture: DeliveredPicture, *, is_before: bool, most: int, facts_of: FactsOf
 ) -> SourceSpan | str:
     """The frames of a shot nearest to the mark, or why there are none."""
-    check_clip(clip)
-    if not clip.enabled:
+    check_clip(clip)  # which leaves none without media
+    if not clip.enabled or clip.media is None:
         return "is switched off"
-    if clip.media is None:
-        return "has no media"
     media = place_media(clip, facts_of(clip.media))
     if not same_look(media.colour, picture.colour):
         return "is in another colour space"

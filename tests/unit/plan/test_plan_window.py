@@ -10,7 +10,7 @@ from support.strategies import rates
 
 from interchange.geometry import plan_geometry
 from interchange.model.directive import Edge
-from interchange.window import generate_range, kept_context
+from interchange.window import KeptContext, generate_range, kept_context
 
 LTX = {"frame_grid": (8, 1), "context_frames": 40}
 LENGTH, SOURCE_IN = 200, 100
@@ -30,8 +30,15 @@ def extras(planned):
     return made.start - generated.start, generated.end - made.end
 
 
+def with_source(request, start, end):
+    """The same request with a source that may be read from one record frame to another."""
+    span = request.spec.source
+    span = replace(span, record_range=replace(span.record_range, start=start, end=end))
+    return replace(request, spec=replace(request.spec, source=span))
+
+
 @pytest.mark.parametrize(
-    ("source_in", "after", "wanted"),
+    ("before", "after", "wanted"),
     [
         (100, 100, (0, 4)),  # as much on both sides: the tail
         (100, 20, (4, 0)),  # less at the tail: the head has frames to spare
@@ -43,20 +50,12 @@ def extras(planned):
         (0, 0, (0, 5)),
     ],
 )
-def test_extra_frames_lie_where_they_cost_least(source_in, after, wanted):
-    planned = planned_for("retake", source_in=source_in, after=after, at=1000)
-    request = replace(
-        planned.request, record_range=replace(planned.request.record_range, start=1000, end=1020)
-    )
-    tail_end = 1020 + after
-    source = request.spec.source
-    head = max(source.record_range.start, 1000 - source_in)
-    span = replace(
-        source, record_range=replace(source.record_range, start=head, end=max(tail_end, 1020))
-    )
-    request = replace(request, spec=replace(request.spec, source=span))
+def test_extra_frames_lie_where_they_cost_least(before, after, wanted):
+    request = planned_for("retake len=20", at=1050).request
+    request = with_source(request, 1050 - before, 1070 + after)
+    assert kept_context(request) == KeptContext(before, after)
     generated = generate_range(request, limits(**LTX))
-    assert (1000 - generated.start, generated.end - 1020) == wanted
+    assert (1050 - generated.start, generated.end - 1070) == wanted
 
 
 @pytest.mark.parametrize(
@@ -92,14 +91,19 @@ def test_generated_handles_longer_than_the_clip_leave_nothing_to_lead_in():
     assert planned.geometry.generate_range.length % 8 == 1
 
 
-def test_frames_beside_a_gap_in_what_may_be_read_are_no_context():
+@pytest.mark.parametrize(
+    ("start", "end", "kept"),
+    [
+        (900, 1000, (0, 0)),
+        (1080, 1100, (0, 0)),
+        (1050, 1070, (0, 0)),
+        (1000, 1060, (50, 0)),
+        (1060, 1090, (0, 20)),
+    ],
+)
+def test_only_frames_that_touch_the_window_are_context(start, end, kept):
     request = planned_for("retake len=20", at=1050).request
-    for start, end in ((900, 1000), (1060, 1100), (1050, 1070)):
-        span = request.spec.source
-        span = replace(span, record_range=replace(span.record_range, start=start, end=end))
-        kept = kept_context(replace(request, spec=replace(request.spec, source=span)))
-        assert kept.before == 0
-    assert kept.after == 0
+    assert kept_context(with_source(request, start, end)) == KeptContext(*kept)
 
 
 def test_both_ranges_are_said():
