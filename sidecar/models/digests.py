@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,24 +40,32 @@ def unheard(_name: str, _done: int, _total: int) -> None:
 
 
 def pin(
-    files: Sequence[tuple[str, Path]], progress: DigestProgress = unheard
+    files: Sequence[tuple[str, Path]],
+    progress: DigestProgress = unheard,
+    *,
+    known: Mapping[Path, str] | None = None,
 ) -> tuple[PinnedFile, ...]:
     """Digest files as they are now.
 
     Args:
         files: (name in the checkpoint, path) of each.
         progress: Called a few times a second on a usual disk.
+        known: Digests of files that were checked a moment ago.
 
     Raises:
         NotFoundError: One is not there or is no plain file.
     """
-    sizes = {path: _status(path).st_size for _, path in files}
+    known = known or {}
+    sizes = {path: _status(path).st_size for _, path in files if path not in known}
     total = sum(sizes.values())
     done = 0
     pinned = []
     for name, path in sorted(files):
-        digest, status = _digest(name, path, done, total, progress)
-        done += sizes[path]
+        if path in known:
+            digest, status = known[path], _status(path)
+        else:
+            digest, status = _digest(name, path, done, total, progress)
+            done += sizes[path]
         pinned.append(PinnedFile(name, path, status.st_size, status.st_mtime_ns, digest))
     return tuple(pinned)
 

@@ -112,6 +112,7 @@ class ModelRegistry:
         engine: str,
         source: str = "",
         progress: DigestProgress = unheard,
+        known: Mapping[Path, str] | None = None,
     ) -> Checkpoint:
         """Pin what was found and put it on the list; the first for an engine is also the one it uses.
 
@@ -121,6 +122,7 @@ class ModelRegistry:
             engine: Which engine loads it.
             source: `repo@revision` where it was pulled.
             progress: Of the digests.
+            known: Digests of files that were checked a moment ago.
 
         Raises:
             InvalidInputError: The name cannot be one.
@@ -138,7 +140,7 @@ class ModelRegistry:
             path=found.path,
             form=found.form,
             variant=found.variant,
-            files=pin(found.files, progress),
+            files=pin(found.files, progress, known=known),
             base=found.base,
             upsampler=found.upsampler,
             text_encoder=found.text_encoder,

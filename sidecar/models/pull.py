@@ -1,0 +1,391 @@
+"""Download an entry of the catalogue. The only code of ours that connects to the outside.
+
+Files come from one commit of each repository, resolved once and kept, so that a download that broke off goes on with
+the same files days later. Each is compared with the digest the hub states before anything of it is used.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fnmatch
+import hashlib
+import importlib
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from interchange.errors import (
+    BridgeError,
+    ExhaustedError,
+    InvalidInputError,
+    NotAllowedError,
+    NotFoundError,
+    Reason,
+    UnavailableError,
+    UnsupportedError,
+)
+from sidecar.filesystem import FileSystem
+from sidecar.models.catalogue import Entry, Source
+from sidecar.models.checkpoint import Checkpoint
+from sidecar.models.digests import DigestProgress
+from sidecar.models.layout import inspect
+from sidecar.models.registry import ModelRegistry
+
+_PINS: Final = ".revisions.json"
+_SPARE_BYTES: Final = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class Pulled:
+    """What a pull brought.
+
+    Args:
+        checkpoint: As it is on the list now.
+        licences: The licence files that came with it; they are the text that counts.
+    """
+
+    checkpoint: Checkpoint
+    licences: tuple[Path, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Remote:
+    """One file of a repository at one commit."""
+
+    repo: str
+    revision: str
+    name: str
+    size_bytes: int
+    sha256: str | None
+    blob: str | None
+    folder: Path
+
+    @property
+    def path(self) -> Path:
+        return self.folder.joinpath(*PurePosixPath(self.name).parts)
+
+    @property
+    def part(self) -> Path:
+        return self.path.with_name(f".{self.path.name}.part")
+
+
+def pull(
+    entry: Entry,
+    registry: ModelRegistry,
+    filesystem: FileSystem,
+    *,
+    engine: str,
+    token: str | None,
+    endpoint: str | None,
+    progress: DigestProgress,
+) -> Pulled:
+    """Download an entry and put it on the list; what is there already is not downloaded again.
+
+    The licences were accepted before; this does not ask.
+
+    Args:
+        entry: What.
+        registry: Where it goes; the files lie in `weights` beside it.
+        filesystem: Writes it.
+        engine: Which engine loads it.
+        token: The access token for gated repositories.
+        endpoint: Another hub; None for the usual one.
+        progress: Called with (file, bytes done, bytes in all).
+
+    Raises:
+        UnsupportedError: The package `huggingface_hub` is not installed.
+        NotAllowedError: A repository is gated and the token does not open it.
+        NotFoundError: A repository or file is not there any more.
+        UnavailableError: The hub does not answer, or the connection broke again and again.
+        InvalidInputError: A file is not what the hub says it is.
+        ExhaustedError: The disk has too little room.
+    """
+    hub = _hub()
+    folder = registry.folder / "weights" / entry.name
+    filesystem.make_folder(folder, private=True)
+    pins = _Pins(folder / _PINS, filesystem)
+    api = hub.HfApi(endpoint=endpoint, token=token or False)
+    files = [
+        file
+        for source in entry.sources
+        for file in _listed(hub, api, source, folder, pins=pins, token=token)
+    ]
+    _check_room(files, folder, filesystem)
+    report = _Bytes(sum(file.size_bytes for file in files), progress)
+    known = {}
+    for file in files:
+        known[file.path.absolute()] = _fetched(
+            hub, file, token, endpoint, filesystem=filesystem, report=report
+        )
+    found = inspect(
+        folder / entry.main if entry.main else folder,
+        variant=entry.variant,
+        upsampler=folder / entry.upsampler if entry.upsampler else None,
+        text_encoder=folder / entry.text_encoder if entry.text_encoder else None,
+    )
+    revisions = ", ".join(f"{repo}@{revision}" for repo, revision in pins.all().items())
+    checkpoint = registry.add(
+        found, name=entry.name, engine=engine, source=revisions, known=known, progress=progress
+    )
+    licences = tuple(file.path for file in files if file.path.name.startswith("LICENSE"))
+    return Pulled(checkpoint, licences)
+
+
+class _Pins:
+    """The commit of each repository, decided once for this download."""
+
+    def __init__(self, path: Path, filesystem: FileSystem) -> None:
+        self._path = path
+        self._filesystem = filesystem
+
+    def all(self) -> dict[str, str]:
+        try:
+            pins = json.loads(self._path.read_text(encoding="utf-8"))
+            return {str(repo): str(revision) for repo, revision in pins.items()}
+        except (OSError, ValueError, AttributeError):
+            return {}
+
+    def keep(self, repo: str, revision: str) -> None:
+        pins = self.all() | {repo: revision}
+        self._filesystem.write_atomic(self._path, json.dumps(pins, indent=1).encode())
+
+
+class _Bytes:
+    """Adds up what has arrived over all files."""
+
+    def __init__(self, total: int, progress: DigestProgress) -> None:
+        self._total = total
+        self._progress = progress
+        self._before = 0
+
+    def within(self, name: str, done: int) -> None:
+        self._progress(name, min(self._before + done, self._total), self._total)
+
+    def finished(self, name: str, size: int) -> None:
+        self._before += size
+        self._progress(name, self._before, self._total)
+
+
+def _hub() -> Any:
+    try:
+        return importlib.import_module("huggingface_hub")
+    except ImportError as error:
+        raise UnsupportedError(
+            "Pulling needs the Python package huggingface_hub. Install the engine's packages: pip install "
+            "'ltxbridge[ltx]'.",
+            reason=Reason.DEPENDENCY_MISSING,
+            metadata={"package": "huggingface_hub"},
+        ) from error
+
+
+def _listed(
+    hub: Any, api: Any, source: Source, folder: Path, *, pins: _Pins, token: str | None
+) -> Iterator[_Remote]:
+    wanted = source.revision or pins.all().get(source.repo)
+    with _translated(hub, source.repo, token):
+        info = api.model_info(source.repo, revision=wanted, files_metadata=True)
+    pins.keep(source.repo, str(info.sha))
+    found = [
+        file
+        for file in info.siblings or ()
+        if any(fnmatch.fnmatchcase(file.rfilename, pattern) for pattern in source.patterns)
+    ]
+    if not found:
+        raise NotFoundError(
+            f"{source.repo} has none of {', '.join(source.patterns)} any more. Update ltxbridge, or download the "
+            "weights yourself and `ltxbridge models add` them.",
+            metadata={"repo": source.repo},
+        )
+    for file in found:
+        name = PurePosixPath(file.rfilename)
+        if (
+            name.is_absolute()
+            or ".." in name.parts
+            or "\\" in file.rfilename
+            or ":" in file.rfilename
+        ):
+            raise InvalidInputError(
+                f"{source.repo} names a file {file.rfilename!r}, which would be written elsewhere. Nothing was "
+                "downloaded; do not trust this hub.",
+                metadata={"repo": source.repo, "file": file.rfilename},
+            )
+        yield _Remote(
+            repo=source.repo,
+            revision=str(info.sha),
+            name=file.rfilename,
+            size_bytes=int(file.size or 0),
+            sha256=file.lfs.sha256 if file.lfs else None,
+            blob=file.blob_id,
+            folder=folder / source.into if source.into else folder,
+        )
+
+
+def _check_room(files: list[_Remote], folder: Path, filesystem: FileSystem) -> None:
+    missing = sum(
+        file.size_bytes
+        for file in files
+        if not (file.path.is_file() and file.path.stat().st_size == file.size_bytes)
+    )
+    free = filesystem.free_bytes(folder)
+    if missing + _SPARE_BYTES > free and missing:
+        raise ExhaustedError(
+            f"The disk with {folder} has {free / 1e9:.1f} GB free, and {missing / 1e9:.1f} GB are to be downloaded. "
+            "Free some space there, or move the state folder with --state-dir.",
+            reason=Reason.DISK_FULL,
+            metadata={"path": str(folder), "needed_bytes": str(missing), "free_bytes": str(free)},
+        )
+
+
+def _fetched(
+    hub: Any,
+    file: _Remote,
+    token: str | None,
+    endpoint: str | None,
+    *,
+    filesystem: FileSystem,
+    report: _Bytes,
+) -> str:
+    """Download one file, unless it is there, and check it; its SHA-256."""
+    digest = _checked(file, file.path) if file.path.is_file() else None
+    if digest is None:
+        filesystem.make_folder(file.path.parent)
+        with _translated(hub, file.repo, token):
+            _download(hub, file, token, endpoint, filesystem=filesystem, report=report)
+        digest = _checked(file, file.part)
+        if digest is None:
+            filesystem.unlink(file.part)
+            raise InvalidInputError(
+                f"{file.name} of {file.repo} is not what the hub says it is: the digest of what arrived is another one "
+                f"than {file.sha256 or file.blob}. It was removed; run the command again, and if it happens twice do "
+                "not trust the connection.",
+                metadata={"file": file.name, "repo": file.repo},
+            )
+        filesystem.fsync_file(file.part)
+        filesystem.replace(file.part, file.path)
+        filesystem.fsync_folder(file.path.parent)
+    report.finished(file.name, file.size_bytes)
+    return digest
+
+
+def _download(
+    hub: Any,
+    file: _Remote,
+    token: str | None,
+    endpoint: str | None,
+    *,
+    filesystem: FileSystem,
+    report: _Bytes,
+) -> None:
+    """Go on with a file where it stopped, in this life or an earlier one.
+
+    The library's own `hf_hub_download` forgets what it has when its process ends (2.x); its inner call does not.
+    """
+    if file.part.is_file() and file.part.stat().st_size > file.size_bytes:
+        filesystem.unlink(file.part)
+    downloads = importlib.import_module("huggingface_hub.file_download")
+    with filesystem.open_to_append(file.part) as part:
+        part.seek(0, io.SEEK_END)
+        downloads.http_get(
+            hub.hf_hub_url(file.repo, file.name, revision=file.revision, endpoint=endpoint),
+            part,
+            resume_size=part.tell(),
+            headers=hub.utils.build_hf_headers(token=token or False),
+            expected_size=file.size_bytes,
+            tqdm_class=_bar(file.name, report),
+        )
+
+
+def _of_the_network(error: BaseException) -> bool:
+    return type(error).__module__.split(".")[0] in {"httpx", "httpcore", "httpx2", "requests"} or (
+        isinstance(error, ConnectionError | TimeoutError)
+        or "Consistency check failed" in str(error)
+    )
+
+
+def _bar(name: str, report: _Bytes) -> type[Any]:
+    """A progress bar that draws nothing and tells the bytes to us."""
+    base: type[Any] = importlib.import_module("tqdm").tqdm
+
+    class Bar(base):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            options.pop("name", None)
+            super().__init__(*arguments, **{**options, "file": io.StringIO(), "disable": False})
+
+        def update(self, n: float | None = 1) -> bool | None:
+            shown: bool | None = super().update(n)
+            report.within(name, int(self.n))
+            return shown
+
+    return Bar
+
+
+def _checked(file: _Remote, path: Path) -> str | None:
+    """The SHA-256 of a file that is what the hub says; None where it is not."""
+    if path.stat().st_size != file.size_bytes:
+        return None
+    sha256 = hashlib.sha256()
+    blob = hashlib.sha1(b"blob %d\0" % file.size_bytes, usedforsecurity=False)
+    with path.open("rb") as content:
+        while chunk := content.read(8 << 20):
+            sha256.update(chunk)
+            if file.sha256 is None:
+                blob.update(chunk)
+    found = sha256.hexdigest()
+    if file.sha256 is not None:
+        return found if found == file.sha256 else None
+    return found if file.blob in (None, blob.hexdigest()) else None
+
+
+@contextlib.contextmanager
+def _translated(hub: Any, repo: str, token: str | None) -> Iterator[None]:
+    errors = hub.errors
+    try:
+        yield
+    except BridgeError:
+        raise
+    except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
+        raise _closed(repo, token) from error
+    except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
+        raise NotFoundError(
+            f"{repo} does not have what was pinned any more. Remove the half-finished download and pull again, or "
+            "update ltxbridge.",
+            metadata={"repo": repo},
+        ) from error
+    except errors.HfHubHTTPError as error:
+        status = getattr(getattr(error, "response", None), "status_code", 0)
+        if status in {401, 403}:
+            raise _closed(repo, token) from error
+        raise _away(repo, f"it answered with status {status}") from error
+    except errors.OfflineModeIsEnabled as error:
+        raise _away(repo, "HF_HUB_OFFLINE is set") from error
+    except Exception as error:
+        if _of_the_network(error):
+            raise _away(repo, str(error) or type(error).__name__) from error
+        if isinstance(error, OSError):
+            raise NotAllowedError(
+                f"The download from {repo} cannot be written: {error}.",
+                reason=Reason.OUTPUT_NOT_WRITABLE,
+                metadata={"repo": repo},
+            ) from error
+        raise
+
+
+def _closed(repo: str, token: str | None) -> NotAllowedError:
+    refused = "does not let your token in" if token else "is gated, or is not there"
+    return NotAllowedError(
+        f"{repo} {refused}. Accept its terms on its page on the hub, make an access token that may read it, write "
+        "that into a file, and run the command again with --token-file FILE.",
+        reason=Reason.NOT_PERMITTED,
+        metadata={"repo": repo},
+    )
+
+
+def _away(repo: str, problem: str) -> UnavailableError:
+    return UnavailableError(
+        f"{repo} could not be downloaded: {problem}. What has arrived is kept; run the command again to go on.",
+        reason=Reason.STORAGE_UNAVAILABLE,
+        metadata={"repo": repo},
+    )
