@@ -17,6 +17,8 @@ HALF: Final = 2
 """What the first of two stages divides height and width by."""
 
 _DEV: Final = "dev"
+_DISTILLED_LORA: Final = "distilled-lora"
+"""In the name of the published LoRA that makes dev weights distilled; its file says nothing of the kind."""
 _NEGATIVE: Final = (
     "blurry, out of focus, overexposed, underexposed, low contrast, washed out colours, noise, grain, flickering, "
     "motion smear, distorted proportions, deformed limbs, extra fingers, warped faces, duplicated objects, subtitles, "
@@ -35,6 +37,7 @@ class Making:
         prompt: The editor's words in the preset's template.
         negative: What guidance pushes away from; None where no stage is guided.
         loras: Applied in the first stage, and in the second unless an IC-LoRA is among them.
+        distilling: Applied in stages for distilled weights alone: what makes dev weights such.
         reference: What of the shot an IC-LoRA is shown.
         remarks: What of this the editor should know.
     """
@@ -44,6 +47,7 @@ class Making:
     prompt: str
     negative: str | None
     loras: tuple[LoraUse, ...] = ()
+    distilling: tuple[LoraUse, ...] = ()
     reference: Reference | None = None
     remarks: tuple[str, ...] = ()
 
@@ -55,7 +59,8 @@ class Making:
 
     def loras_of(self, stage: Stage) -> tuple[LoraUse, ...]:
         """What is applied in a stage: an IC-LoRA leads the first alone, the second only refines."""
-        return () if self.reference is not None and stage is self.recipe.second else self.loras
+        follows = self.reference is not None and stage is self.recipe.second
+        return (() if follows else self.loras) + (self.distilling if stage.distilled else ())
 
 
 def decide(request: GenerationRequest, preset: Preset | None, checkpoint: Checkpoint) -> Making:
@@ -77,7 +82,9 @@ def decide(request: GenerationRequest, preset: Preset | None, checkpoint: Checkp
             f"The checkpoint {checkpoint.name} has no latent upsampler; the take was made in one stage, which is "
             "slower at large sizes."
         )
-    _check(recipe, preset, checkpoint)
+    loras = (*checkpoint.loras, *(preset.loras if preset else ()))
+    distilling = tuple(lora for lora in loras if _DISTILLED_LORA in lora.path.name)
+    _check(recipe, preset, checkpoint, distilling)
     reference = preset.reference if preset else None
     if request.kind is JobKind.RESTYLE and reference is None:
         raise UnsupportedError(
@@ -99,7 +106,8 @@ def decide(request: GenerationRequest, preset: Preset | None, checkpoint: Checkp
         at_half=at_half,
         prompt=preset.prompt(request.prompt) if preset else request.prompt,
         negative=(request.negative_prompt or _NEGATIVE) if guided else None,
-        loras=preset.loras if preset else (),
+        loras=tuple(lora for lora in loras if lora not in distilling),
+        distilling=distilling if checkpoint.variant == _DEV else (),
         reference=reference,
         remarks=(*remarks, *_unheard(request, guided=guided)),
     )
@@ -109,7 +117,12 @@ def _own_recipe(checkpoint: Checkpoint) -> Recipe:
     return RECIPES["dev"] if checkpoint.variant == _DEV else next(iter(RECIPES.values()))
 
 
-def _check(recipe: Recipe, preset: Preset | None, checkpoint: Checkpoint) -> None:
+def _check(
+    recipe: Recipe,
+    preset: Preset | None,
+    checkpoint: Checkpoint,
+    distilling: tuple[LoraUse, ...],
+) -> None:
     asked = f"The preset {preset.name}" if preset else f"The recipe {recipe.name}"
     if recipe.second and checkpoint.upsampler is None:
         raise UnsupportedError(
@@ -125,11 +138,10 @@ def _check(recipe: Recipe, preset: Preset | None, checkpoint: Checkpoint) -> Non
             "checkpoint, or leave preset= out.",
             metadata={"checkpoint": checkpoint.name},
         )
-    has_loras = bool(checkpoint.loras) or bool(preset and preset.loras)
-    if is_dev and any(stage.distilled for stage in stages) and not has_loras:
+    if is_dev and any(stage.distilled for stage in stages) and not distilling:
         raise UnsupportedError(
             f"{asked} has a stage for distilled weights, and {checkpoint.name} are dev weights. Add the distilled LoRA "
-            "to the preset, or write preset=dev.",
+            "to the preset (a file with distilled-lora in its name), or write preset=dev.",
             metadata={"checkpoint": checkpoint.name},
         )
 

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from support.ltx_jobs import StarvedModels, taken, tiny_job
+from support.ltx_jobs import StarvedModels, taken
+from support.ltx_plans import planned
 
 from interchange.errors import ExhaustedError, Reason, StoppedError
 from interchange.model.directive import AudioPolicy, JobKind
@@ -37,7 +38,7 @@ def digest(pictures: list[Picture]) -> str:
 def test_a_cancel_takes_effect_in_every_phase_and_leaves_nothing_behind(
     tiny_engine: LtxEngine,
 ) -> None:
-    job = tiny_job(JobKind.RETAKE)
+    job = planned(JobKind.RETAKE)
     phases: list[str] = []
     whole = taken(tiny_engine, job, progress=lambda phase, *_: phases.append(phase))
     assert len(set(phases)) >= 7
@@ -59,7 +60,7 @@ def test_a_cancel_takes_effect_in_every_phase_and_leaves_nothing_behind(
 def test_memory_that_runs_out_steps_down_once(own_engine: MakeEngine) -> None:
     models = StarvedModels(transformer=1)
     engine = own_engine(open_model=models.open)
-    job = tiny_job(JobKind.RETAKE)
+    job = planned(JobKind.RETAKE)
     assert len(taken(engine, job)) == job.made_range.length
     assert models.tiers == ["processor", "processor, fp8"]
     assert any("Memory ran out" in remark for remark in engine.remarks)
@@ -69,16 +70,16 @@ def test_memory_that_runs_out_again_is_told_with_what_to_do(own_engine: MakeEngi
     models = StarvedModels(transformer=2)
     engine = own_engine(open_model=models.open)
     with pytest.raises(ExhaustedError, match="quality=draft") as caught:
-        taken(engine, tiny_job(JobKind.RETAKE))
+        taken(engine, planned(JobKind.RETAKE))
     assert caught.value.reason is Reason.MEMORY_FULL
-    job = tiny_job(JobKind.RETAKE)
+    job = planned(JobKind.RETAKE)
     assert len(taken(engine, job)) == job.made_range.length, "the engine must work on"
 
 
 def test_memory_that_runs_out_between_pictures_gives_each_picture_once(
     own_engine: MakeEngine,
 ) -> None:
-    job = tiny_job(JobKind.GENERATE, length=17)
+    job = planned(JobKind.GENERATE, length=17)
     whole = taken(own_engine(), job)
     engine = own_engine(open_model=StarvedModels(decode_after=6).open)
     pictures = taken(engine, job)
@@ -88,7 +89,7 @@ def test_memory_that_runs_out_between_pictures_gives_each_picture_once(
 
 
 def test_a_cancel_between_sound_and_pictures_keeps_neither(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.RETAKE, audio=AudioPolicy.NEW)
+    job = planned(JobKind.RETAKE, audio=AudioPolicy.NEW)
     with pytest.raises(StoppedError):
         tiny_engine.generate_sound(job, progress=lambda *_: None, cancelled=lambda: True)
     phases: list[str] = []
@@ -119,7 +120,7 @@ def test_a_checkpoint_that_is_changed_is_used_by_the_next_job(
         device="cpu",
     )
     engine.load(lambda *_: None)
-    job = tiny_job(JobKind.GENERATE)
+    job = planned(JobKind.GENERATE)
     first, identity = digest(taken(engine, job)), engine.model_identity
     registry.use("second")
     second = digest(taken(engine, job))
@@ -133,7 +134,7 @@ def test_a_checkpoint_that_is_changed_is_used_by_the_next_job(
 def test_another_process_makes_the_same_pictures(
     tiny_engine: LtxEngine, tiny_folders: EngineFolders
 ) -> None:
-    here = digest(taken(tiny_engine, tiny_job(JobKind.BRIDGE)))
+    here = digest(taken(tiny_engine, planned(JobKind.BRIDGE)))
     script = (
         "import hashlib, pathlib, sys, torch\n"
         "torch.set_num_threads(1)\n"
@@ -161,7 +162,7 @@ def test_another_process_makes_the_same_pictures(
 def test_nothing_process_wide_is_changed(tiny_engine: LtxEngine) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
-    taken(tiny_engine, tiny_job(JobKind.RETAKE))
+    taken(tiny_engine, planned(JobKind.RETAKE))
     assert torch.equal(torch.get_rng_state(), before)
     assert torch.get_default_dtype() is torch.float32
     assert not torch.are_deterministic_algorithms_enabled()

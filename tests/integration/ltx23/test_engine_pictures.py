@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.ltx_jobs import replanned, taken, tiny_job
+from support.ltx_jobs import taken
+from support.ltx_plans import planned, replanned
 
 from interchange.errors import NotFoundError, UnsupportedError
 from interchange.model.directive import AudioPolicy, Edge, JobKind, Quality, StartFrom
@@ -24,19 +25,19 @@ RATES = ("23.976", "29.97", "59.94")
 def test_any_rate_gives_one_picture_a_frame(
     tiny_engine: LtxEngine, kind: JobKind, rate: str
 ) -> None:
-    job = tiny_job(kind, rate=FrameRate.parse(rate), length=11)
+    job = planned(kind, rate=FrameRate.parse(rate), length=11)
     assert len(taken(tiny_engine, job)) == 11
 
 
 @pytest.mark.parametrize("kind", JobKind)
 def test_upright_pictures_stay_upright(tiny_engine: LtxEngine, kind: JobKind) -> None:
-    job = tiny_job(kind, raster=Raster(70, 130))
+    job = planned(kind, raster=Raster(70, 130))
     wanted = (job.request.raster.height_px, job.request.raster.width_px, 3)
     assert {picture.shape for picture in taken(tiny_engine, job)} == {wanted}
 
 
 def test_a_long_take_is_made_in_parts_that_meet(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.GENERATE, length=300)
+    job = planned(JobKind.GENERATE, length=300)
     phases: list[str] = []
     pictures = taken(tiny_engine, job, progress=lambda phase, *_: phases.append(phase))
     assert len(pictures) == 300
@@ -50,7 +51,7 @@ def test_a_draft_is_the_first_stage_of_its_final(tiny_engine: LtxEngine) -> None
     previews: dict[Quality, list[bytes]] = {}
     for quality in Quality:
         seen: list[bytes] = []
-        job = replanned(tiny_job(JobKind.RETAKE), quality=quality)
+        job = replanned(planned(JobKind.RETAKE), quality=quality)
         taken(
             tiny_engine, replace(job, preview=lambda strip, seen=seen: seen.append(strip.tobytes()))
         )
@@ -65,7 +66,7 @@ def test_a_weak_strength_takes_fewer_steps(tiny_engine: LtxEngine) -> None:
     counts = []
     for strength in (0.3, 0.95):
         strips: list[object] = []
-        job = tiny_job(JobKind.REGENERATE, start_from=StartFrom.CLIP, strength=strength)
+        job = planned(JobKind.REGENERATE, start_from=StartFrom.CLIP, strength=strength)
         taken(tiny_engine, replace(job, preview=strips.append))
         counts.append(len(strips))
     assert counts[0] < counts[1]
@@ -73,14 +74,14 @@ def test_a_weak_strength_takes_fewer_steps(tiny_engine: LtxEngine) -> None:
 
 @pytest.mark.parametrize("kind", [JobKind.RETAKE, JobKind.REGENERATE, JobKind.EXTEND])
 def test_only_sound_leaves_every_picture_alone(tiny_engine: LtxEngine, kind: JobKind) -> None:
-    job = tiny_job(kind, audio=AudioPolicy.ONLY)
+    job = planned(kind, audio=AudioPolicy.ONLY)
     pictures = taken(tiny_engine, job)
     for record_frame, picture in zip(job.made_range.frames, pictures, strict=True):
         assert np.array_equal(picture, job.sources[0].picture(record_frame))
 
 
 def test_pictures_made_with_the_sound_are_those_made_without(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.RETAKE, audio=AudioPolicy.NEW)
+    job = planned(JobKind.RETAKE, audio=AudioPolicy.NEW)
     alone = taken(tiny_engine, job)
     phases: list[str] = []
     tiny_engine.generate_sound(job, progress=lambda *_: None, cancelled=lambda: False)
@@ -91,13 +92,13 @@ def test_pictures_made_with_the_sound_are_those_made_without(tiny_engine: LtxEng
 
 @pytest.mark.parametrize("kind", JobKind)
 def test_shots_beside_it_change_the_take(tiny_engine: LtxEngine, kind: JobKind) -> None:
-    alone = taken(tiny_engine, tiny_job(kind))
-    beside = taken(tiny_engine, tiny_job(kind, beside=frozenset({"context"})))
+    alone = taken(tiny_engine, planned(kind))
+    beside = taken(tiny_engine, planned(kind, beside=frozenset({"context"})))
     assert any(not np.array_equal(a, b) for a, b in zip(alone, beside, strict=True))
 
 
 def test_what_a_still_shows_changes_the_take(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.GENERATE, beside=frozenset({"image"}))
+    job = planned(JobKind.GENERATE, beside=frozenset({"image"}))
     assert job.image is not None
     first = taken(tiny_engine, job)
     other = taken(tiny_engine, replace(job, image=job.image * np.float32(0.1)))
@@ -106,13 +107,13 @@ def test_what_a_still_shows_changes_the_take(tiny_engine: LtxEngine) -> None:
 
 def test_an_extension_at_either_edge_sees_its_source(tiny_engine: LtxEngine) -> None:
     for edge in Edge:
-        bright = taken(tiny_engine, tiny_job(JobKind.EXTEND, edge=edge, context=(9, 9)))
-        dark = taken(tiny_engine, tiny_job(JobKind.EXTEND, edge=edge, context=(9, 9), gain=0.1))
+        bright = taken(tiny_engine, planned(JobKind.EXTEND, edge=edge, context=(9, 9)))
+        dark = taken(tiny_engine, planned(JobKind.EXTEND, edge=edge, context=(9, 9), gain=0.1))
         assert not np.array_equal(bright[0], dark[0])
 
 
 def test_remarks_say_what_was_done(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.RETAKE)
+    job = planned(JobKind.RETAKE)
     taken(tiny_engine, replanned(job, negative_prompt="rain"))
     remarks = " ".join(tiny_engine.remarks)
     assert "Test only" in remarks
@@ -131,5 +132,5 @@ def test_a_preset_for_dev_weights_is_refused_on_distilled_ones(tiny_engine: LtxE
 
 
 def replace_preset(name: str):  # type: ignore[no-untyped-def]
-    job = tiny_job(JobKind.RESTYLE)
+    job = planned(JobKind.RESTYLE)
     return replace(job, request=replace(job.request, preset=name))

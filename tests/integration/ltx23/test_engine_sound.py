@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from support.ltx_jobs import tiny_job
+from support.ltx_plans import planned
 
 from interchange.model.directive import AudioPolicy, Box, JobKind
 from interchange.timebase import FrameRate, TimeRange
@@ -66,7 +66,7 @@ def test_new_sound_is_exactly_as_long_as_the_pictures(
     tiny_engine: LtxEngine, kind: JobKind, rate: str
 ) -> None:
     how = {} if kind is JobKind.GENERATE else {"audio": AudioPolicy.NEW}
-    job = humming(tiny_job(kind, rate=FrameRate.parse(rate), length=13, **how))
+    job = humming(planned(kind, rate=FrameRate.parse(rate), length=13, **how))
     sound = heard(tiny_engine, job)
     exact = job.made_range.duration_seconds * sound.sample_rate_hz
     assert len(sound.samples) == (exact + Fraction(1, 2)).__floor__()
@@ -77,12 +77,12 @@ def test_new_sound_is_exactly_as_long_as_the_pictures(
 def test_new_sound_has_the_channels_of_the_sound_beside_it(
     tiny_engine: LtxEngine, channels: int
 ) -> None:
-    job = humming(tiny_job(JobKind.RETAKE, audio=AudioPolicy.NEW), channels)
+    job = humming(planned(JobKind.RETAKE, audio=AudioPolicy.NEW), channels)
     assert heard(tiny_engine, job).samples.shape[1] == channels
 
 
 def test_new_sound_of_a_retake_begins_and_ends_in_the_sources_own(tiny_engine: LtxEngine) -> None:
-    job = humming(tiny_job(JobKind.RETAKE, audio=AudioPolicy.NEW, length=24, context=(30, 30)))
+    job = humming(planned(JobKind.RETAKE, audio=AudioPolicy.NEW, length=24, context=(30, 30)))
     made = heard(tiny_engine, job).samples
     own = job.sources[0].sound(job.made_range)
     assert own is not None
@@ -94,12 +94,12 @@ def test_new_sound_of_a_retake_begins_and_ends_in_the_sources_own(tiny_engine: L
 
 
 def test_the_sound_a_mark_names_is_given_back_as_it_is(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.GENERATE, beside=frozenset({"audio_file"}))
+    job = planned(JobKind.GENERATE, beside=frozenset({"audio_file"}))
     assert heard(tiny_engine, job) is job.sound
 
 
 def test_pictures_follow_the_sound_a_mark_names(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.GENERATE, beside=frozenset({"audio_file"}))
+    job = planned(JobKind.GENERATE, beside=frozenset({"audio_file"}))
     assert job.sound is not None
     loud = replace(job, sound=Sound(job.sound.samples[::-1].copy() * 9, job.sound.sample_rate_hz))
     first, other = (
@@ -110,7 +110,7 @@ def test_pictures_follow_the_sound_a_mark_names(tiny_engine: LtxEngine) -> None:
 
 
 def test_the_sound_of_a_long_take_is_whole(tiny_engine: LtxEngine) -> None:
-    job = tiny_job(JobKind.GENERATE, length=300)
+    job = planned(JobKind.GENERATE, length=300)
     sound = heard(tiny_engine, job)
     assert len(sound.samples) == 300 * RATE_HZ // 24
     quiet = np.abs(sound.samples).reshape(300, -1).max(axis=1) == 0.0
