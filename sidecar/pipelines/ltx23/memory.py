@@ -28,14 +28,14 @@ FRAGMENTS: Final = 1.08
 CONVOLUTION_WORKSPACE: Final = 1.15
 """What cuDNN takes beside inputs and outputs of a convolution, as a factor."""
 
-STEP_VALUES_PER_WIDTH: Final = 18.6
+STEP_VALUES_PER_WIDTH: Final = 18.5
 """Values alive at the worst point of a forward, per video token and channel, where all tokens share a timestep.
 
 The point is the feed-forward layer: two tensors of four widths, the normed input, two residual streams and the
 rotary tables in float32.
 """
-TOKEN_STEP_VALUES_PER_WIDTH: Final = 38.0
-"""The same where tokens have timesteps of their own: nine modulations a token, twice."""
+KEPT_STEP_VALUES_PER_WIDTH: Final = 28.6
+"""The same where some tokens are kept: nine modulations a token, spread from the few there are (`stand_ins`)."""
 AUDIO_STEP_VALUES_PER_WIDTH: Final = 32.0
 """Per audio token and audio channel; the larger of both cases."""
 TEXT_STEP_VALUES_PER_WIDTH: Final = 2.0
@@ -79,7 +79,7 @@ class Work:
         grid: Of the largest canvas, in latents; that of the final size where there are two stages.
         audio_tokens: Beside it.
         extra_tokens: Video tokens that condition and are not delivered: keyframes, references.
-        conditioned: Some tokens are kept, so that each has a timestep of its own.
+        conditioned: Some tokens are kept, so that not all have the same timestep.
         upsampled: The canvas comes from one of half its height and width.
     """
 
@@ -232,7 +232,7 @@ def _transformer_bytes(tier: Tier, size: ModelSize) -> int:
 
 def _step_bytes(work: Work, tier: Tier, size: ModelSize) -> float:
     transformer = size.transformer
-    per_width = TOKEN_STEP_VALUES_PER_WIDTH if work.conditioned else STEP_VALUES_PER_WIDTH
+    per_width = KEPT_STEP_VALUES_PER_WIDTH if work.conditioned else STEP_VALUES_PER_WIDTH
     values = (
         work.video_tokens * transformer.width * per_width
         + work.audio_tokens * transformer.audio_width * AUDIO_STEP_VALUES_PER_WIDTH

@@ -14,6 +14,7 @@ from support.counted import (
 )
 
 from interchange.model.media import Raster
+from sidecar.pipelines.ltx23.denoise import denoise
 from sidecar.pipelines.ltx23.flops import (
     decode_flops,
     encode_flops,
@@ -29,7 +30,10 @@ from sidecar.pipelines.ltx23.memory import (
     Work,
     predict_peak,
 )
+from sidecar.pipelines.ltx23.prompt import Prompt
+from sidecar.pipelines.ltx23.recipes import Stage
 from sidecar.pipelines.ltx23.sizes import FULL_SIZE, transformer_size
+from sidecar.pipelines.ltx23.state import State
 from sidecar.pipelines.ltx23.tiers import TIERS
 
 
@@ -125,12 +129,35 @@ def test_utilisation_is_a_share_of_what_was_measured():
     assert utilisation(100.0, 0.0, 100.0) is None
 
 
+def _state(tokens, *, axes, kept):
+    mask = torch.ones(1, tokens, 1)
+    mask[:, :kept] = 0.0
+    latent = torch.zeros(1, tokens, 128)
+    return State(latent, latent, mask, torch.zeros(1, axes, tokens, 2), tokens)
+
+
+def _stage(model, video, *, kept):
+    """Two steps of the loop itself, with all that it keeps beside the transformer."""
+    prompt = Prompt(
+        *(torch.empty(1, 1024, width, dtype=torch.bfloat16, device=META) for width in (4096, 2048))
+    )
+    return lambda: denoise(
+        model,
+        _state(video, axes=3, kept=kept),
+        _state(126, axes=1, kept=20 if kept else 0),
+        prompt=prompt,
+        negative=None,
+        stage=Stage((1.0, 0.5, 0.0)),
+        generator=torch.Generator().manual_seed(0),
+        on_step=lambda *_: None,
+        checkpoint=lambda: None,
+    )
+
+
 @pytest.mark.parametrize("conditioned", [False, True])
 @pytest.mark.parametrize("video", [6144, 32_640])
 def test_a_step_takes_what_is_predicted_and_hardly_less(one_block, video, conditioned):
-    counted = peak_bytes_of(
-        one_block, forward(one_block, video=video, audio=126, conditioned=conditioned)
-    )
+    counted = peak_bytes_of(one_block, _stage(one_block, video, kept=video // 6 * conditioned))
     work = Work(LatentGrid(1, 1, video), 126, conditioned=conditioned)
     predicted = predict_peak(work, TIERS["64 GB"], tile=None).parts[Phase.DENOISE]
     assert counted < predicted.working_bytes / FRAGMENTS < 1.08 * counted
@@ -138,7 +165,7 @@ def test_a_step_takes_what_is_predicted_and_hardly_less(one_block, video, condit
 
 def test_a_step_does_not_take_more_with_more_blocks():
     two, one = (
-        peak_bytes_of(model, forward(model, video=2048, audio=64, conditioned=True))
+        peak_bytes_of(model, _stage(model, 2048, kept=512))
         for model in (full_transformer(blocks=3), full_transformer(blocks=2))
     )
     assert two == one

@@ -130,7 +130,7 @@ def test_the_longest_canvas_stays_inside_the_card_and_one_latent_more_does_not(
 
 @pytest.mark.parametrize(
     ("gigabytes", "raster", "at_least"),
-    [(12, SD, 257), (12, HD, 81), (16, HD, 121), (24, HD, 201), (40, HD, 257), (64, HD, 257)],
+    [(12, SD, 257), (12, HD, 97), (16, HD, 161), (24, HD, 257), (40, HD, 257), (64, HD, 257)],
 )
 def test_every_card_makes_what_its_owner_expects_of_it(gigabytes, raster, at_least):
     """Kept frames on both sides, 24 frames a second: five seconds of HD from 16 GB up."""
