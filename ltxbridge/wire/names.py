@@ -9,7 +9,7 @@ from interchange.errors import NotFoundError, Reason
 from ltxbridge.wire.fields import invalid
 
 _JOB_NAME = re.compile(r"jobs/([0-9a-f]{32})")
-_ENGINE_NAME = re.compile(r"engines/([a-z0-9][a-z0-9_-]{0,63})")
+_ENGINE_NAME = re.compile(r"engines/([a-z0-9][a-z0-9._-]{0,63})")
 
 
 def job_name(job_id: str) -> str:

@@ -6,6 +6,7 @@ from support.model_examples import example_engine, example_job, example_request
 from interchange.errors import InvalidInputError, NotFoundError, Reason
 from ltxbridge import wire
 from ltxbridge.v1 import generation_service_pb2, request_pb2
+from sidecar.pipelines.registry import engine_limits
 
 SPAN = "request.retake.source"
 
@@ -187,11 +188,25 @@ def test_job_name_off_the_pattern_is_refused(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["animatic", "engines/", "engines/../x", "engines/A", "engines/a\n"]
+    "name",
+    [
+        "animatic",
+        "engines/",
+        "engines/..",
+        "engines/../x",
+        "engines/a/b",
+        "engines/A",
+        "engines/a\n",
+    ],
 )
 def test_engine_name_off_the_pattern_is_unknown(name):
     with pytest.raises(NotFoundError):
         wire.engine_from_name(name)
+
+
+@pytest.mark.parametrize("engine", engine_limits())
+def test_every_engine_there_is_has_a_name_that_is_read(engine):
+    assert wire.engine_from_name(wire.engine_name(engine)) == engine
 
 
 @pytest.mark.parametrize("request_id", ["x", "0" * 32, "6BA7B810-9DAD-11D1-80B4-00C04FD430C8"])
