@@ -12,13 +12,22 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from interchange.errors import Reason, UnsupportedError
-from sidecar.media.container import channel_count, damaged, open_media, picture_stream
+from sidecar.media.container import (
+    channel_count,
+    damaged,
+    open_media,
+    picture_stream,
+    unsupported,
+)
 from sidecar.media.frame_index import index_frames
 from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Sound
 
 # AAC and its kin need some packets before the wanted one to decode it exactly.
 _PREROLL = Fraction(1, 4)
+# More than any recorder or mixer delivers.
+_HIGHEST_RATE_HZ = 768_000
+_MOST_CHANNELS = 256
 
 
 def read_sound(
@@ -41,7 +50,7 @@ def read_sound(
 
     Raises:
         InvalidInputError: The sound is damaged (MEDIA_DAMAGED).
-        UnsupportedError: The tracks' sample rates differ (MEDIA_UNSUPPORTED).
+        UnsupportedError: The tracks' sample rates differ, or are out of all reason (MEDIA_UNSUPPORTED).
     """
     with open_media(path, for_sound=True) as container:
         tracks = [track for track in container.streams.audio if track.codec_context is not None]
@@ -61,11 +70,20 @@ def read_sound(
                 metadata={"path": str(path)},
             )
         rate = rates.pop()
+        _refuse_vast(rate, sum(channel_count(track) for track in tracks), path)
         first = round_half_up(start * rate)
         count = round_half_up((start + duration) * rate) - first
         origin = round_half_up(first_picture * rate) + first
         parts = [_read_track(container, track, path, origin, count) for track in tracks]
         return Sound(np.concatenate(parts, axis=1), rate)
+
+
+def _refuse_vast(sample_rate_hz: int, channels: int, path: Path) -> None:
+    """A damaged header can claim more samples a second than there is memory for."""
+    if not 0 < sample_rate_hz <= _HIGHEST_RATE_HZ or channels > _MOST_CHANNELS:
+        raise unsupported(
+            path, f"it claims sound of {channels} channels at {sample_rate_hz} samples a second"
+        )
 
 
 def sound_start(path: Path) -> Fraction:

@@ -168,6 +168,17 @@ def test_sound_files_of_editors_are_read(tmp_path, suffix):
     assert error[100:].max() < (1e-9 if exact else 0.05)
 
 
+@pytest.mark.parametrize(("rate", "channels"), [(2**31 - 1, 1), (768_001, 2), (48_000, 60_000)])
+def test_sound_that_claims_to_be_vast_is_refused(tmp_path, rate, channels):
+    path = write_wav(tmp_path / "s.wav", ramp(1000, 2), 48_000)
+    head = bytearray(path.read_bytes())
+    head[22:24] = channels.to_bytes(2, "little")
+    head[24:28] = rate.to_bytes(4, "little")
+    path.write_bytes(head)
+    with pytest.raises((InvalidInputError, UnsupportedError)):
+        opened(generating(audio_file=path))
+
+
 def test_a_file_without_sound_is_refused(tmp_path):
     path = write_numbered_movie(tmp_path / "mute.mov", rate=RATE, count=3, size=(96, 64))
     with pytest.raises(UnsupportedError, match="no sound to follow"):
