@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from architecture import (
+from random_model import (
     Architecture,
     build,
     build_components,

@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 import torch
-from architecture import SOUND, build
 from bench import FRAME_RATE, WORDS, Bench, Clip
 from measure import Row, failed, finite, forget, skipped, timed, within_limit
+from random_model import SOUND, build
 
 from sidecar.pipelines.ltx23.flops import (
     decode_flops,

@@ -76,6 +76,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--out", type=Path, default=Path("gpu-benchmark"), help="results folder")
     parser.add_argument("--device", default="cuda", help="cuda or cpu")
     parser.add_argument("--tiny", action="store_true", help="the tests' model, to see that it runs")
+    parser.add_argument("--code", default=_code(), help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
@@ -86,7 +87,7 @@ def _missing(options: argparse.Namespace) -> list[int]:
 def _spawn(numbers: list[int], options: argparse.Namespace) -> None:
     """Parts in a process of their own; one that takes too long has no result."""
     command = [sys.executable, str(HERE / "run.py"), "--part", *map(str, numbers)]
-    command += ["--out", str(options.out), "--device", options.device]
+    command += ["--out", str(options.out), "--device", options.device, "--code", options.code]
     try:
         subprocess.run(
             [*command, *(["--tiny"] if options.tiny else [])],
@@ -142,13 +143,17 @@ def _said(seconds: float | None, peak_bytes: int) -> str:
     return f"{time_taken} {peak_bytes / 1e9:.1f} GB" if peak_bytes else time_taken
 
 
-def _settings(options: argparse.Namespace) -> dict[str, Any]:
+def _settings(options: argparse.Namespace) -> dict[str, str | bool]:
     """What a result holds for: the same model on the same kind of device, by the same code."""
+    return {"tiny": options.tiny, "device": options.device, "code": options.code}
+
+
+def _code() -> str:
     code = hashlib.sha256()
     engine = HERE.parents[1] / "sidecar" / "pipelines" / "ltx23"
     for path in sorted([*HERE.glob("*.py"), *engine.glob("*.py")]):
         code.update(path.read_bytes())
-    return {"tiny": options.tiny, "device": options.device, "code": code.hexdigest()}
+    return code.hexdigest()
 
 
 def _path(number: int, options: argparse.Namespace) -> Path:

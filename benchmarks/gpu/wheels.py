@@ -14,9 +14,17 @@ from pathlib import Path
 MOST_BYTES = 60 * 10**6
 NAMES = (
     "accelerate",
+    "anyio",
+    "certifi",
+    "charset-normalizer",
     "diffusers",
+    "h11",
+    "httpcore2",
+    "httpx2",
     "huggingface_hub",
+    "idna",
     "importlib_metadata",
+    "packaging",
     "peft",
     "pillow",
     "psutil",
@@ -27,6 +35,8 @@ NAMES = (
     "tokenizers",
     "tqdm",
     "transformers",
+    "truststore",
+    "urllib3",
     "zipp",
 )
 CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints" / "test.txt"

@@ -29,6 +29,7 @@ from transformers import (
     SiglipVisionConfig,
 )
 
+from sidecar.pipelines.ltx23.architecture import LTX_2_3
 from sidecar.pipelines.ltx23.components import Components, Variant
 from sidecar.pipelines.ltx23.tiny_parts import tiny_components, tiny_upsampler
 
@@ -38,25 +39,6 @@ Architecture = Mapping[str, Callable[[], nn.Module]]
 SOUND: Final = ("audio_vae", "vocoder")
 """What computes in float32, as the sidecar loads it."""
 
-_TRANSFORMER: Final = {
-    "gated_attn": True, "cross_attn_mod": True, "audio_gated_attn": True, "audio_cross_attn_mod": True,
-    "rope_type": "split", "rope_double_precision": True, "use_prompt_embeddings": False, "perturbed_attn": True,
-}  # fmt: skip
-_CONNECTORS: Final = {
-    "video_connector_num_attention_heads": 32, "video_connector_num_layers": 8, "video_gated_attn": True,
-    "audio_connector_num_attention_heads": 32, "audio_connector_attention_head_dim": 64,
-    "audio_connector_num_layers": 8, "audio_gated_attn": True, "rope_type": "split",
-    "rope_double_precision": True, "per_modality_projections": True, "proj_bias": True,
-}  # fmt: skip
-_VAE: Final = {
-    "block_out_channels": (256, 512, 1024, 1024), "decoder_block_out_channels": (256, 512, 512, 1024),
-    "layers_per_block": (4, 6, 4, 2, 2), "decoder_layers_per_block": (4, 6, 4, 2, 2),
-    "spatio_temporal_scaling": (True,) * 4, "decoder_spatio_temporal_scaling": (True,) * 4,
-    "decoder_inject_noise": (False,) * 5,
-    "upsample_type": ("spatiotemporal", "spatiotemporal", "temporal", "spatial"),
-    "upsample_residual": (False,) * 4, "upsample_factor": (2, 2, 1, 2), "decoder_causal": False,
-    "decoder_spatial_padding_mode": "zeros", "spatial_compression_ratio": 32, "temporal_compression_ratio": 8,
-}  # fmt: skip
 _GEMMA: Final = {
     "vocab_size": 262_208, "hidden_size": 3840, "intermediate_size": 15_360, "num_hidden_layers": 48,
     "num_attention_heads": 16, "num_key_value_heads": 8, "head_dim": 256, "sliding_window": 1024,
@@ -71,11 +53,11 @@ _SIGLIP: Final = {
 def full_architecture() -> Architecture:
     """The model as it is released."""
     return {
-        "transformer": lambda: LTX2VideoTransformer3DModel(**_TRANSFORMER),
-        "connectors": lambda: LTX2TextConnectors(**_CONNECTORS),
-        "vae": lambda: AutoencoderKLLTX2Video(**_VAE),
-        "audio_vae": AutoencoderKLLTX2Audio,
-        "vocoder": LTX2VocoderWithBWE,
+        "transformer": lambda: LTX2VideoTransformer3DModel(**LTX_2_3["transformer"]),
+        "connectors": lambda: LTX2TextConnectors(**LTX_2_3["connectors"]),
+        "vae": lambda: AutoencoderKLLTX2Video(**LTX_2_3["vae"]),
+        "audio_vae": lambda: AutoencoderKLLTX2Audio(**LTX_2_3["audio_vae"]),
+        "vocoder": lambda: LTX2VocoderWithBWE(**LTX_2_3["vocoder"]),
         "latent_upsampler": lambda: LTX2LatentUpsamplerModel(use_rational_resampler=False),
         "text_encoder": lambda: Gemma3ForConditionalGeneration(
             Gemma3Config(
