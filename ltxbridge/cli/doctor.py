@@ -17,6 +17,7 @@ from sidecar.credentials.identity import STATEMENT, read_anchor
 from sidecar.launch import running_sidecar
 from sidecar.lifecycle.glance import used_bytes
 from sidecar.lifecycle.quota import BYTES_PER_GB
+from sidecar.models.registry import describe_checkpoint
 from sidecar.pki.folder import PkiFolder
 from sidecar.pki.remotes import remote_endpoint, remote_warnings
 from sidecar.settings import Settings
@@ -76,6 +77,7 @@ def subject_of(
         quota_bytes=settings.quota_gb * BYTES_PER_GB,
         used_bytes=lambda: used_bytes(settings.state_dir),
         hot_folders=tuple(folder.absolute() for folder in hot_folders),
+        describe_checkpoint=lambda: describe_checkpoint(settings.state_dir),
     )
 
 

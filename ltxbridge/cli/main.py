@@ -34,6 +34,7 @@ _COMMANDS: Final = {
     "export": "ltxbridge.cli.export:export",
     "gc": "ltxbridge.cli.gc:gc",
     "jobs": "ltxbridge.cli.jobs:jobs",
+    "models": "ltxbridge.cli.models:models",
     "pki": "ltxbridge.cli.pki:pki",
     "plan": "ltxbridge.cli.plan:plan",
     "process": "ltxbridge.cli.process:process",

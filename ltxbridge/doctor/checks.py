@@ -14,7 +14,7 @@ from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
-from interchange.errors import BridgeError
+from interchange.errors import BridgeError, NotFoundError
 from interchange.model.job import EngineStatus
 from ltxbridge.doctor.findings import CheckState, Finding
 from ltxbridge.doctor.subject import Subject
@@ -55,6 +55,7 @@ def _findings(subject: Subject) -> Iterator[Finding]:
     yield check_identity(subject)
     yield check_enrolments(subject)
     yield check_models()
+    yield check_checkpoint(subject)
     yield check_sidecar(subject)
 
 
@@ -316,6 +317,25 @@ def check_models() -> Finding:
         )
     device = "an NVIDIA driver" if shutil.which("nvidia-smi") else "no NVIDIA driver"
     return Finding("model engines", CheckState.OK, f"torch {version('torch')}, {device}")
+
+
+def check_checkpoint(subject: Subject) -> Finding:
+    """Which weights the model engine uses, and whether their files are there."""
+    try:
+        return Finding("checkpoint", CheckState.OK, subject.describe_checkpoint())
+    except NotFoundError:
+        return Finding(
+            "checkpoint",
+            CheckState.OK,
+            "none installed; only the model engines need one (`ltxbridge models list` says what there is)",
+        )
+    except BridgeError as error:
+        return Finding(
+            "checkpoint",
+            CheckState.FAIL,
+            error.message,
+            "`ltxbridge models verify` names every file.",
+        )
 
 
 def check_sidecar(subject: Subject) -> Finding:

@@ -27,6 +27,8 @@ class Subject:
         quota_bytes: Most disk ltxbridge may use; 0 for no limit.
         used_bytes: Counts what takes, uploads, spool and caches use; raises `BridgeError` where it cannot.
         hot_folders: Examined as well.
+        describe_checkpoint: Says in words which weights the model engine uses; raises `NotFoundError` where none are
+            installed, another `BridgeError` where they cannot be used.
     """
 
     state_dir: Path
@@ -40,3 +42,4 @@ class Subject:
     quota_bytes: int = 0
     used_bytes: Callable[[], int] = int
     hot_folders: tuple[Path, ...] = ()
+    describe_checkpoint: Callable[[], str] = str

@@ -124,7 +124,10 @@ class LicenceRecord:
         """
         now = datetime.now(UTC)
         new = tuple(Acceptance(each.name, each.version, each.digest, now) for each in licences)
-        self._filesystem.make_folder(self._path.parent, private=True)
+        folder = self._path.parent
+        if not folder.parent.exists():  # the state folder, which nobody else may enter
+            self._filesystem.make_folder(folder.parent, private=True)
+        self._filesystem.make_folder(folder, private=True)
         record = _Record((*self.acceptances(), *new))
         self._filesystem.write_atomic(self._path, dump(record).encode(), private=True)
 

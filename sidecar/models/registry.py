@@ -169,6 +169,7 @@ class ModelRegistry:
         Raises:
             NotFoundError: There is none of this name.
         """
+        self.get(name)  # before anything is made
         with self._changing() as installed:
             checkpoint = _named(installed, name)
             self._write(replace(installed, current={**installed.current, checkpoint.engine: name}))
@@ -194,6 +195,7 @@ class ModelRegistry:
         Raises:
             NotFoundError: There is none of this name.
         """
+        self.get(name)  # before anything is made
         with self._changing() as installed:
             checkpoint = _named(installed, name)
             rest = tuple(one for one in installed.checkpoints if one.name != name)
@@ -203,6 +205,8 @@ class ModelRegistry:
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Installed]:
+        if not self.folder.parent.exists():  # the state folder, which nobody else may enter
+            self._filesystem.make_folder(self.folder.parent, private=True)
         self._filesystem.make_folder(self.folder, private=True)
         lock = self._lock()
         try:
@@ -224,6 +228,31 @@ class ModelRegistry:
 
     def _write(self, installed: Installed) -> None:
         self._filesystem.write_atomic(self.path, dump(installed).encode(), private=True)
+
+
+def describe_checkpoint(state_dir: Path, *, engine: str = "ltx-2.3") -> str:
+    """Which weights an engine uses, in words; their files are looked at, not read.
+
+    Raises:
+        NotFoundError: None are installed.
+        InvalidInputError: A file is missing or has another length.
+    """
+    checkpoint = ModelRegistry(state_dir / "models", FileSystem()).current(engine)
+    wrong = [
+        file
+        for file in checkpoint.files
+        if not file.path.is_file() or file.path.stat().st_size != file.size_bytes
+    ]
+    if wrong:
+        raise InvalidInputError(
+            f"{checkpoint.name} is not whole: {wrong[0].path} should be {wrong[0].size_bytes:,} bytes "
+            f"({len(wrong)} such files).",
+            metadata={"path": str(wrong[0].path)},
+        )
+    return (
+        f"{engine} uses {checkpoint.name}: {checkpoint.variant}, {checkpoint.size_bytes / 1e9:.1f} GB, "
+        f"{checkpoint.identity}"
+    )
 
 
 def _named(installed: Installed, name: str) -> Checkpoint:

@@ -11,9 +11,10 @@ import pytest
 from support.doctor_subject import a_subject
 from support.model_examples import example_engine
 
-from interchange.errors import NotFoundError, Reason, UnavailableError
+from interchange.errors import InvalidInputError, NotFoundError, Reason, UnavailableError
 from ltxbridge.doctor import CheckState, Finding, render_json, render_text, run_checks, worst
 from ltxbridge.doctor.checks import (
+    check_checkpoint,
     check_disk,
     check_hot_folder,
     check_identity,
@@ -40,8 +41,10 @@ def test_whole_examination_of_a_sound_installation_has_no_failure(tmp_path: Path
 
 
 def test_examination_loads_no_model_code(tmp_path: Path) -> None:
+    before = set(sys.modules)  # other tests of this process may have loaded it
     run_checks(a_subject(tmp_path))
-    assert "torch" not in sys.modules
+    loaded = {name.split(".")[0] for name in set(sys.modules) - before}
+    assert not loaded & {"diffusers", "torch", "transformers"}
 
 
 @pytest.mark.parametrize(
@@ -209,3 +212,18 @@ def test_a_hot_folder_without_one_of_its_folders_fails(tmp_path):
     shutil.rmtree(tmp_path / "done")
     finding = check_hot_folder(tmp_path)
     assert (finding.state, "cannot be read" in finding.detail) == (CheckState.FAIL, True)
+
+
+def test_checkpoint_is_named_and_none_is_no_fault(tmp_path: Path) -> None:
+    def absent() -> str:
+        raise NotFoundError("none")
+
+    def damaged() -> str:
+        raise InvalidInputError("vae/config.json should be 9 bytes")
+
+    subject = a_subject(tmp_path)
+    assert check_checkpoint(replace(subject, describe_checkpoint=lambda: "it")).state == "ok"
+    found = check_checkpoint(replace(subject, describe_checkpoint=absent))
+    assert (found.state, found.detail[:14]) == ("ok", "none installed")
+    found = check_checkpoint(replace(subject, describe_checkpoint=damaged))
+    assert (found.state, found.detail) == ("fail", "vae/config.json should be 9 bytes")
