@@ -21,6 +21,11 @@ from diffusers.utils import import_utils
 _INSTALLED: Final[Any] = import_utils  # diffusers' functions are untyped
 _HOPPER: Final = (9, 0)
 _AMPERE: Final = (8, 0)
+_MOST_GRAPHS: Final = 64
+"""Of one block: each pass of the guidance, with and without kept tokens of either modality, for a size and for any.
+
+At 8, torch's own limit, a block that must be one graph fails, and with it the third job of a worker.
+"""
 FORWARDS_WORTH_COMPILING: Final = 60
 """Compiling a block takes about as long as a tenth of so many large forwards, which is what it saves."""
 
@@ -113,7 +118,9 @@ class CompiledBlocks:
             self._transformer.compile_repeated_blocks(fullgraph=True)
             self._compiled = [block._compiled_call_impl for block in self._blocks]  # noqa: SLF001
         try:
-            yield
+            dynamo: Any = torch._dynamo  # noqa: SLF001 - torch imports it, slowly, when it is named
+            with dynamo.config.patch(recompile_limit=_MOST_GRAPHS):
+                yield
         finally:
             for block in self._blocks:
                 block._compiled_call_impl = None  # noqa: SLF001

@@ -12,6 +12,7 @@ from support.ltx_reference import Reference, furthest, random_pictures
 from support.tiny_ltx import load_tiny
 
 from sidecar.models.checkpoint import Checkpoint
+from sidecar.pipelines.ltx23.attention import CompiledBlocks
 from sidecar.pipelines.ltx23.grid import LatentGrid
 from sidecar.pipelines.ltx23.recipes import DEV_GUIDANCE, Stage, dev_sigmas
 from sidecar.pipelines.ltx23.stand_ins import prepared_positions, shared_modulations, short_cut
@@ -51,6 +52,14 @@ def test_guidance_and_masks_run_in_blocks_compiled_whole(room: Reference) -> Non
     again = room.ours(DEV, held(room))
     assert torch.equal(again.video, compiled.video)
     assert graphs == before
+
+
+def test_jobs_of_every_shape_fit_into_one_worker(room: Reference) -> None:
+    """Torch's own limit is eight graphs of a block; blocks that must be one graph fail beyond it."""
+    assert torch._dynamo.config.recompile_limit < 24
+    with CompiledBlocks(room.components.transformer).used():
+        assert torch._dynamo.config.recompile_limit >= 24
+    assert torch._dynamo.config.recompile_limit < 24
 
 
 def test_blocks_that_are_streamed_make_the_same(room: Reference) -> None:
