@@ -44,12 +44,14 @@ def plan_geometry(
 
     Raises:
         UnsupportedError: `ENGINE_LIMIT`; the message names the engine, what it lacks and what would do.
+            `MEDIA_UNSUPPORTED` for a still in an HDR take.
         InvalidInputError: `DIRECTIVE_INVALID` for a preset that the engine does not have, `RANGE_INVALID` for a
             box outside the picture.
     """
     others = engines or {}
     _check_abilities(request, limits, others)
     _check_box(request)
+    _check_still(request)
     made, generated = request.made_range, generate_range(request, limits)
     padded = _padded_raster(request.raster, limits.size_multiple_px)
     _check_frames(request, limits, others, frames=generated.length)
@@ -229,6 +231,18 @@ def _check_box(request: GenerationRequest) -> None:
             "Make it smaller.",
             reason=Reason.RANGE_INVALID,
         )
+
+
+def _check_still(request: GenerationRequest) -> None:
+    match request.spec:
+        case GenerateSpec(image=str() as image) if request.colour.high_dynamic_range:
+            raise UnsupportedError(
+                f"{image} is a still for an SDR screen, but the take is HDR (H.273 transfer "
+                f"{request.colour.transfer}); how bright it should be is a grading decision. Leave image= out, or "
+                "generate in an SDR sequence and grade the take.",
+                reason=Reason.MEDIA_UNSUPPORTED,
+                metadata={"path": image},
+            )
 
 
 def _check_frames(

@@ -42,6 +42,11 @@ class ColourTags:
     matrix: int = 2
     full_range: bool = False
 
+    @property
+    def high_dynamic_range(self) -> bool:
+        """Whether the transfer is PQ or HLG: such pictures may not stand unconverted beside any other."""
+        return self.transfer in {16, 18}
+
     def resolved(self, raster: Raster) -> ColourTags:
         """Fill what is unspecified by the usual rule: BT.709 from 720 lines up, BT.601 below.
 

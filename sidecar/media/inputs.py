@@ -25,7 +25,7 @@ from sidecar.media.decode import FrameReader
 from sidecar.media.fit import fitted, still_box
 from sidecar.media.frames import NativeFrame
 from sidecar.media.probe import probe_media
-from sidecar.media.span import HIGH_DYNAMIC_RANGE, SpanReader
+from sidecar.media.span import SpanReader
 from sidecar.media.stills import is_still, read_still
 from sidecar.pipelines.base import Picture, Sound, SourcePictures
 
@@ -73,22 +73,14 @@ def open_inputs(request: GenerationRequest) -> Iterator[OpenInputs]:
 def read_image(path: Path, request: GenerationRequest) -> Picture:
     """Read the still of `image=`, its sRGB values taken as the request's R'G'B', fitted into its raster.
 
-    The screen's curve of sRGB and BT.709 code values differ by less than a grade; how bright a still would be
-    in HDR nobody but a colourist can say.
+    The screen's curve of sRGB and BT.709 code values differ by less than a grade. Takes in HDR never come here:
+    `plan_geometry` refuses a still in them.
 
     Raises:
         NotFoundError: It is gone.
         InvalidInputError: It is damaged (MEDIA_DAMAGED).
-        UnsupportedError: It is no still, or the request is PQ or HLG (MEDIA_UNSUPPORTED).
+        UnsupportedError: It is no still that we read (MEDIA_UNSUPPORTED).
     """
-    if request.colour.transfer in HIGH_DYNAMIC_RANGE:
-        raise UnsupportedError(
-            f"{path} is a still for an SDR screen, but the take is HDR (H.273 transfer "
-            f"{request.colour.transfer}); how bright it should be is a grading decision. Leave image= out, or "
-            "generate in an SDR sequence and grade the take.",
-            reason=Reason.MEDIA_UNSUPPORTED,
-            metadata={"path": str(path)},
-        )
     return fitted(read_still(path), request.raster)
 
 

@@ -20,9 +20,6 @@ from sidecar.media.frames import NativeFrame
 from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Picture, Sound
 
-HIGH_DYNAMIC_RANGE = frozenset({16, 18})
-"""Transfers (PQ, HLG) whose pictures may not stand side by side unconverted with any other."""
-
 _WIDE_GAMUTS = frozenset({9, 11, 12})
 _CONFORMED_DEPTH = 12
 
@@ -165,11 +162,13 @@ def refuse_other_colour(span: SourceSpan, colour: ColourTags) -> None:
     Raises:
         UnsupportedError: They differ in that way (MEDIA_UNSUPPORTED).
     """
+    any_hdr = span.colour.high_dynamic_range or colour.high_dynamic_range
+    any_wide = not _WIDE_GAMUTS.isdisjoint({span.colour.primaries, colour.primaries})
     for own, wanted, special in (
-        (span.colour.transfer, colour.transfer, HIGH_DYNAMIC_RANGE),
-        (span.colour.primaries, colour.primaries, _WIDE_GAMUTS),
+        (span.colour.transfer, colour.transfer, any_hdr),
+        (span.colour.primaries, colour.primaries, any_wide),
     ):
-        if own != wanted and (own in special or wanted in special):
+        if own != wanted and special:
             raise UnsupportedError(
                 f"{span.path} has another colour space (H.273 {own}) than the take ({wanted}). Bring both "
                 "clips into one colour space in your NLE and relink.",

@@ -10,11 +10,11 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
-from support.job_cases import ended, hidden, running
+from support.job_cases import ended, running
 from support.numbered import read_movie_numbers, write_numbered_movie
 from support.real_jobs import RATE, RECORD_START, real_retake, real_service
 
-from interchange.errors import NotAllowedError, Reason
+from interchange.errors import NotAllowedError, Reason, UnsupportedError
 from interchange.model.directive import AudioPolicy
 from interchange.model.job import JobState
 from interchange.model.media import ColourTags
@@ -78,14 +78,14 @@ def test_a_generated_take_shows_its_still_and_plays_its_sound(tmp_path):
     assert [i.title for i in report.ingredients] == ["still.png", "voice.wav"]
 
 
-def test_a_still_for_an_hdr_take_fails_the_job_with_what_to_do(tmp_path):
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_a_still_for_an_hdr_take_is_refused_before_it_is_queued(tmp_path, transfer):
     root = tmp_path.resolve()
     cv2.imwrite(str(root / "still.png"), np.zeros((108, 192, 3), np.uint8))
-    request = replace(generating(root, image="still.png"), colour=ColourTags(9, 16, 9))
-    job = made(root, request)
-    assert (job.state, job.error.reason) == (JobState.FAILED, Reason.MEDIA_UNSUPPORTED)
-    assert "grading decision" in job.error.message
-    assert hidden(root) == []
+    request = replace(generating(root, image="still.png"), colour=ColourTags(9, transfer, 9))
+    with pytest.raises(UnsupportedError, match="grading decision") as caught:
+        made(root, request)
+    assert caught.value.reason is Reason.MEDIA_UNSUPPORTED
 
 
 @pytest.mark.parametrize("handles", [0, 3])

@@ -13,9 +13,9 @@ import pytest
 from support.model_examples import example_request
 from support.numbered import write_numbered_movie
 
-from interchange.errors import InvalidInputError, NotFoundError, Reason, UnsupportedError
+from interchange.errors import InvalidInputError, NotFoundError, UnsupportedError
 from interchange.model.directive import Box
-from interchange.model.media import ColourTags, Raster
+from interchange.model.media import Raster
 from interchange.model.request import BridgeSpec, GenerateSpec, RestyleSpec
 from interchange.timebase import FrameRate, TimeRange
 from sidecar.media.inputs import open_inputs
@@ -75,15 +75,6 @@ def test_a_still_of_another_shape_is_fitted_and_never_squeezed(tmp_path):
     lit = image[27, :, 0] > 0.5
     assert lit.sum() == 48  # 480 x 540 into 54 lines
     assert np.flatnonzero(lit)[0] == 24
-
-
-@pytest.mark.parametrize("transfer", [16, 18])
-def test_a_still_in_hdr_is_refused_with_what_to_do(tmp_path, transfer):
-    path = write_still(tmp_path / "s.png", (1, 1, 1))
-    request = replace(generating(image=path), colour=ColourTags(9, transfer, 9))
-    with pytest.raises(UnsupportedError, match="grading decision") as caught:
-        opened(request)
-    assert caught.value.reason is Reason.MEDIA_UNSUPPORTED
 
 
 def test_what_is_no_still_is_refused(tmp_path):
