@@ -50,6 +50,8 @@ class Effort:
     @property
     def remark(self) -> str:
         """One sentence for the take's notes."""
+        if not self.forwards:
+            return "Its latents were made before and kept."
         work = f"{self.forwards} forwards of {self.flops / 1e12:.3g} TFLOP in all, {self.seconds:.1f} s"
         share = utilisation(self.flops, self.seconds, self.best_rate)
         return f"{work}." if share is None else f"{work}, {share:.0%} of the device's best."

@@ -12,13 +12,15 @@ from interchange.errors import InternalError
 from sidecar.pipelines.base import EngineJob, Picture
 from sidecar.pipelines.ltx23.canvas import Canvas
 from sidecar.pipelines.ltx23.conditions import conditions_of
-from sidecar.pipelines.ltx23.denoise import StepCallback, denoise
+from sidecar.pipelines.ltx23.denoise import Denoised, StepCallback, denoise
 from sidecar.pipelines.ltx23.effort import Effort
 from sidecar.pipelines.ltx23.grid import LatentGrid, audio_latents
+from sidecar.pipelines.ltx23.kept import lora_facts, made_once, stage_inputs
 from sidecar.pipelines.ltx23.lora import applied_loras
 from sidecar.pipelines.ltx23.making import Making
 from sidecar.pipelines.ltx23.phases import Phases
 from sidecar.pipelines.ltx23.preview import LatentColours, fitted_colours
+from sidecar.pipelines.ltx23.prompt import Prompt
 from sidecar.pipelines.ltx23.recipes import Stage
 from sidecar.pipelines.ltx23.runtime import Runtime
 from sidecar.pipelines.ltx23.soundtrack import Soundtrack, heard
@@ -136,12 +138,37 @@ class CanvasMaker:
                 tokens = self._tokens() if tokens is None else tokens
                 sound = self._sound(tokens, audio)
             grid = size.grid(self._canvas.frames.length)
+            result = self._stage(
+                stage, pictures, sound, prompt, negative, generator=generator,
+                on_step=self._steps(f"denoising, stage {index + 1}", stage, grid, colours),
+            )  # fmt: skip
+            video, audio = unpack(result.video, grid), result.audio
+        if video is None or audio is None:
+            raise InternalError("A recipe has no stage.")
+        self._sounded(audio)
+        return Made(video.cpu(), self._shot.making.stages[-1][1])
+
+    def _stage(
+        self,
+        stage: Stage,
+        pictures: State,
+        sound: State,
+        prompt: Prompt,
+        negative: Prompt | None,
+        *,
+        generator: torch.Generator,
+        on_step: StepCallback,
+    ) -> Denoised:
+        """A stage's latents; those of a draft, or of the same take, are there already where they were kept."""
+        runtime, making = self._runtime, self._shot.making
+
+        def make() -> Denoised:
             with (
                 self._shot.effort.counted(stage, pictures, sound),
-                self._runtime.transformer(forwards=stage.forwards) as transformer,
+                runtime.transformer(forwards=stage.forwards) as transformer,
                 applied_loras(transformer, making.loras_of(stage)),
             ):
-                result = denoise(
+                return denoise(
                     transformer,
                     pictures,
                     sound,
@@ -149,14 +176,23 @@ class CanvasMaker:
                     negative=negative,
                     stage=stage,
                     generator=generator,
-                    on_step=self._steps(f"denoising, stage {index + 1}", stage, grid, colours),
+                    on_step=on_step,
                     checkpoint=self._shot.checkpoint,
                 )
-            video, audio = unpack(result.video, grid), result.audio
-        if video is None or audio is None:
-            raise InternalError("A recipe has no stage.")
-        self._sounded(audio)
-        return Made(video.cpu(), self._shot.making.stages[-1][1])
+
+        result, found = made_once(
+            runtime.cache,
+            stage_inputs(pictures, sound, prompt, negative),
+            make,
+            generator=generator,
+            stage=repr(stage),
+            loras=repr([lora_facts(lora) for lora in making.loras_of(stage)]),
+            identity=runtime.identity,
+            computing=runtime.computing(forwards=stage.forwards),
+        )
+        if found:
+            on_step(stage.steps, stage.steps, result.video)
+        return result
 
     def _pictures(
         self, size: StageSize, start: torch.Tensor | None, colours: LatentColours | None

@@ -1,8 +1,8 @@
 """What need not be computed twice: the latents of context, and what a stage made. Both by their whole content.
 
 Takes of one mark differ in their seed alone: the context is encoded once. A final goes on from the very stage that
-its draft ended with. The key is a digest over all that goes in - tensors, weights' identity, versions - never over
-names or times, so that a hit is what the computation would give.
+its draft ended with. The key is a digest over all that goes in - tensors, weights' identity, versions - so that a
+hit is what the computation would give; only of a LoRA's file it has name, length and time.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_ltx2 import AutoencoderKLLTX2Video
 from numpy.typing import NDArray
 
+from sidecar.models.checkpoint import LoraUse
 from sidecar.pipelines.ltx23.cache import TensorCache, key_of
 from sidecar.pipelines.ltx23.denoise import Denoised
 from sidecar.pipelines.ltx23.pictures import VideoCodec
+from sidecar.pipelines.ltx23.prompt import Prompt
+from sidecar.pipelines.ltx23.state import State
 from sidecar.pipelines.ltx23.tiles import TileSize
 
 VERSIONS: Final = f"diffusers {diffusers.__version__}, torch {torch.__version__}, loop 1"
@@ -109,6 +112,30 @@ def made_once(
     after = generator.get_state()
     cache.put(key, {"video": made.video, "audio": made.audio, "generator": after})
     return made, False
+
+
+def stage_inputs(
+    video: State, audio: State, prompt: Prompt, negative: Prompt | None
+) -> Mapping[str, torch.Tensor | None]:
+    """All tensors that go into a stage, by name."""
+    inputs: dict[str, torch.Tensor | None] = {}
+    for name, state in (("video", video), ("audio", audio)):
+        inputs[f"{name}_base"] = torch.tensor(state.base)
+        for part in ("latent", "clean", "mask", "coords"):
+            inputs[f"{name}_{part}"] = getattr(state, part)
+    for name, text in (("prompt", prompt), ("negative", negative)):
+        inputs[f"{name}_video"] = text.video if text else None
+        inputs[f"{name}_audio"] = text.audio if text else None
+    return inputs
+
+
+def lora_facts(lora: LoraUse) -> tuple[str, int, int, float]:
+    """What tells one LoRA's use from another's: path, length, time of the file, strength."""
+    try:
+        status = lora.path.stat()
+    except OSError:  # whoever applies it says so
+        return str(lora.path), -1, 0, lora.strength
+    return str(lora.path), status.st_size, status.st_mtime_ns, lora.strength
 
 
 def tensor_digest(tensor: torch.Tensor) -> str:

@@ -34,7 +34,7 @@ from sidecar.pipelines.ltx23.attention import (
 )
 from sidecar.pipelines.ltx23.cache import TensorCache
 from sidecar.pipelines.ltx23.components import Components
-from sidecar.pipelines.ltx23.devices import memory_bytes
+from sidecar.pipelines.ltx23.devices import description, memory_bytes
 from sidecar.pipelines.ltx23.kept import KeepingVideoCodec
 from sidecar.pipelines.ltx23.loading import load_components, load_text_encoder
 from sidecar.pipelines.ltx23.memory import Phase, tile_for
@@ -116,6 +116,16 @@ class Runtime:
     def deterministic(self) -> bool:
         """Whether the same job gives the same pictures every time on this device."""
         return self._kernel is not Kernel.SAGE
+
+    def computing(self, *, forwards: int) -> str:
+        """What decides how the transformer's numbers are rounded.
+
+        Args:
+            forwards: As `transformer` takes it.
+        """
+        compiled = "compiled" if self._compiles(forwards) else "plain"
+        device = description(self.device).name
+        return f"{device}, {self.dtype}, {self.tier.weights}, {self._kernel}, {compiled}"
 
     @property
     def video(self) -> VideoCodec:
@@ -204,10 +214,13 @@ class Runtime:
             raise InternalError("A runtime was used after it was closed.")
         return self._placement
 
+    def _compiles(self, forwards: int) -> bool:
+        plain = self.tier.weights is Weights.COMPUTE and not self.tier.streamed
+        return self.device.type == "cuda" and plain and forwards >= FORWARDS_WORTH_COMPILING
+
     @contextlib.contextmanager
     def _compiling(self, forwards: int) -> Iterator[None]:
-        plain = self.tier.weights is Weights.COMPUTE and not self.tier.streamed
-        if self.device.type != "cuda" or not plain or forwards < FORWARDS_WORTH_COMPILING:
+        if not self._compiles(forwards):
             yield
             return
         if self._compiled is None:

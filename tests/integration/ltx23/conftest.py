@@ -14,12 +14,18 @@ from sidecar.pipelines.base import EngineFolders
 from sidecar.pipelines.ltx23.engine import LtxEngine
 from sidecar.pipelines.ltx23.entries import TinyEntry
 from sidecar.pipelines.ltx23.limits import TINY_LIMITS
+from sidecar.pipelines.resources import EngineResources
 
 
 @pytest.fixture(scope="session")
 def tiny_folders(tmp_path_factory: pytest.TempPathFactory) -> EngineFolders:
     folder: Path = tmp_path_factory.mktemp("state")
-    return EngineFolders(folder / "models", folder / "presets", shared_cache(tmp_path_factory))
+    return EngineFolders(
+        folder / "models",
+        folder / "presets",
+        shared_cache(tmp_path_factory),
+        EngineResources(cache_bytes=0),  # a result that was kept would prove nothing
+    )
 
 
 @pytest.fixture(scope="session")
