@@ -169,7 +169,7 @@ def _extension(
     length = canvas.frames.length if canvas.tail.length else canvas.head.length
     found = _shown(canvas, source.picture, made, length, opening)
     if edge is Edge.HEAD and not canvas.tail.length:  # one of many, or few frames: it leads there
-        towards = _clip_after(source, canvas, job.made_range.end)
+        towards = clip_after(source, canvas, job.made_range.end)
         found = replace(found, keyframes=_near((towards,), canvas))
     if edge is Edge.TAIL and not canvas.head.length:  # the source is too far off to be kept
         found = replace(
@@ -207,7 +207,7 @@ def _bridge(job: EngineJob, canvas: Canvas, made: Mapping[int, Picture]) -> Cond
     outgoing, incoming = job.sources
     opening = opened_tokens(canvas, canvas.generate)
     found = _shown(canvas, outgoing.picture, made, canvas.head.length, opening)
-    keyframes = [_clip_after(incoming, canvas, job.made_range.end)]
+    keyframes = [clip_after(incoming, canvas, job.made_range.end)]
     if not canvas.continues and not (
         canvas.head.length and canvas.generate.start == canvas.deliver.start
     ):
@@ -222,7 +222,7 @@ def _beside(job: EngineJob, canvas: Canvas) -> tuple[Clip, ...]:
     if canvas.generate.start < made.start and source.record_range.start < made.start:
         clips.append(_clip_before(source, canvas, made.start))
     if canvas.generate.end > made.end and source.record_range.end > made.end:
-        clips.append(_clip_after(source, canvas, made.end))
+        clips.append(clip_after(source, canvas, made.end))
     return tuple(clips)
 
 
@@ -240,7 +240,7 @@ def _neighbours(job: EngineJob, canvas: Canvas) -> tuple[Clip, ...]:
     return tuple(
         _clip_before(shot, canvas, shot.record_range.end)
         if shot.record_range.start < middle
-        else _clip_after(shot, canvas, shot.record_range.start)
+        else clip_after(shot, canvas, shot.record_range.start)
         for shot in job.references
     )
 
@@ -253,7 +253,7 @@ def _clip_before(source: SourcePictures, canvas: Canvas, end: int) -> Clip:
     return Clip(range(end - length, end), source.picture, canvas.place(end - length))
 
 
-def _clip_after(source: SourcePictures, canvas: Canvas, start: int) -> Clip:
+def clip_after(source: SourcePictures, canvas: Canvas, start: int) -> Clip:
     """The first pictures a source has from a record frame on, at least one."""
     there = source.record_range
     start = max(min(start, there.end - 1), there.start)

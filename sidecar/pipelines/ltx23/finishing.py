@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import Final
 
 import cv2
 import numpy as np
 
-from interchange.model.request import ReframeSpec
+from interchange.model.request import BridgeSpec, ReframeSpec
 from interchange.timebase import TimeRange
 from sidecar.pipelines.base import EngineJob, Picture
 from sidecar.pipelines.ltx23.canvas import Canvas
 from sidecar.pipelines.ltx23.composite import composited, surrounded
-from sidecar.pipelines.ltx23.conditions import picture_mask
+from sidecar.pipelines.ltx23.conditions import clip_after, picture_mask
 from sidecar.pipelines.ltx23.generation import Made, Shot
 from sidecar.pipelines.ltx23.limits import TEMPORAL_FRAMES
 from sidecar.pipelines.ltx23.padding import cropped
 from sidecar.pipelines.ltx23.pictures import VideoCodec
 from sidecar.pipelines.ltx23.runtime import Runtime
 from sidecar.pipelines.ltx23.seam import Offset, Seam, edge_offset
+from sidecar.pipelines.ltx23.states import stacked
 
 _SEAM_FRAMES: Final = 4
 """Kept frames beside a window whose colour is compared: enough to average grain out, few enough to be the same shot."""
@@ -54,8 +56,9 @@ def finished_pictures(
         if record_frame not in canvas.generate:
             continue
         if seam is None:
-            seam = Seam(_offset(decoded_heads, own, heads), tail, canvas.generate.length)
-        met = seam.corrected(_delivered(picture, made, job), record_frame - canvas.generate.start)
+            seam = Seam(_offset(decoded_heads, own, heads), tail, canvas.deliver.length)
+        place = min(max(record_frame - canvas.deliver.start, 0), canvas.deliver.length - 1)
+        met = seam.corrected(_delivered(picture, made, job), place)
         if isinstance(spec, ReframeSpec):
             met = surrounded(met, job.sources[0].picture(record_frame), job.sources[0].picture_box)
         elif mask is not None:
@@ -106,8 +109,11 @@ def _tail_offset(
 ) -> Offset | None:
     """How far the kept frames after the window were moved, from a decode of the last latents alone.
 
-    The whole canvas is decoded later and streams: its tail would come when the window is gone.
+    The whole canvas is decoded later and streams: its tail would come when the window is gone. What follows a
+    bridge is not on its canvas: there the VAE is asked what it does to those pictures.
     """
+    if isinstance(shot.job.request.spec, BridgeSpec) and canvas is shot.canvases[-1]:
+        return _offset_of_incoming(shot, codec, canvas, made)
     if not canvas.tail.length:
         return None
     kept = canvas.tail.length // TEMPORAL_FRAMES
@@ -121,3 +127,15 @@ def _tail_offset(
     found = [_delivered(picture, made, shot.job) for picture in pictures]
     frames = TimeRange.of_length(canvas.tail.start, wanted, canvas.tail.rate)
     return _offset(found, own, frames)
+
+
+def _offset_of_incoming(shot: Shot, codec: VideoCodec, canvas: Canvas, made: Made) -> Offset:
+    """How far the VAE moves the first pictures of the shot that a bridge ends in."""
+    clip = clip_after(shot.job.sources[1], canvas, shot.job.made_range.end)
+    clip = replace(clip, frames=clip.frames[: TEMPORAL_FRAMES + 1])
+    pictures = stacked(clip, shot.size(made.divided))
+    latents = codec.encode(pictures, checkpoint=shot.checkpoint)
+    decoded = codec.decode(latents, checkpoint=shot.checkpoint, progress=_untold)
+    compared = clip.frames[:_SEAM_FRAMES]
+    found = [_delivered(picture, made, shot.job) for picture in islice(decoded, len(compared))]
+    return edge_offset(found, [clip.picture(record_frame) for record_frame in compared])

@@ -94,19 +94,19 @@ def conditioned(
     opening = torch.from_numpy(conditions.opening(grid)).reshape(1, -1, 1)
     clean = torch.zeros(1, codec.latent_channels, grid.frames, grid.height, grid.width)
     if conditions.shown is not None:
-        known = codec.encode(_stacked(conditions.shown, size), checkpoint=checkpoint).cpu()
+        known = codec.encode(stacked(conditions.shown, size), checkpoint=checkpoint).cpu()
         clean[:, :, : known.shape[2]] = known
     rate = size.frame_rate
     state = video_state(transformer, grid, rate, clean if start is None else start.cpu())
     state = with_mask(state, opening, pack(clean))
     for clip in conditions.keyframes:
-        latents = codec.encode(_stacked(clip, size), checkpoint=checkpoint).cpu()
+        latents = codec.encode(stacked(clip, size), checkpoint=checkpoint).cpu()
         state = with_keyframe(
             state, transformer, latents,
             pixel_frame=clip.place, frame_count=len(clip.frames), frame_rate=rate,
         )  # fmt: skip
     if conditions.reference is not None:
-        pictures = _stacked(conditions.reference, size, smaller=reference_downscale)
+        pictures = stacked(conditions.reference, size, smaller=reference_downscale)
         latents = codec.encode(pictures, checkpoint=checkpoint).cpu()
         state = with_reference(
             state, transformer, latents, downscale=reference_downscale, frame_rate=rate
@@ -126,6 +126,15 @@ def extra_tokens(
     return latents * per_picture + -(-followed // reference_downscale**2)
 
 
-def _stacked(clip: Clip, size: StageSize, *, smaller: int = 1) -> NDArray[np.float32]:
-    """[F, h, w, 3] of a clip at a stage's size."""
-    return np.stack([size.shown(clip.picture(frame), smaller=smaller) for frame in clip.frames])
+def stacked(clip: Clip, size: StageSize, *, smaller: int = 1) -> NDArray[np.float32]:
+    """The pictures of a clip at a stage's size, float32 [F, h, w, 3].
+
+    Filled in place: a long canvas at full size is gigabytes, and must not be there twice.
+    """
+    first, *rest = clip.frames
+    shown = size.shown(clip.picture(first), smaller=smaller)
+    pictures = np.empty((len(clip.frames), *shown.shape), np.float32)
+    pictures[0] = shown
+    for index, record_frame in enumerate(rest, start=1):
+        pictures[index] = size.shown(clip.picture(record_frame), smaller=smaller)
+    return pictures

@@ -124,19 +124,29 @@ class Workshop:
 
     def _open(self, checkpoint: Checkpoint, tier: Tier) -> None:
         self.close()
-        self._runtime = self._open_model(
-            checkpoint,
-            tier=tier,
-            device=self.device,
-            folders=self._folders,
-            progress=self._progress,
-        )
-        self._opened = (checkpoint, tier)
+        try:
+            self._runtime = self._open_model(
+                checkpoint,
+                tier=tier,
+                device=self.device,
+                folders=self._folders,
+                progress=self._progress,
+            )
+        except torch.OutOfMemoryError as error:
+            failure = error.with_traceback(None)
+        else:
+            self._opened = (checkpoint, tier)
+            return
+        self._open_lower(checkpoint, tier, failure)
 
     def _step_down(self, cause: torch.OutOfMemoryError) -> None:
         if self._opened is None:
             raise InternalError("Memory ran out with no model open.") from cause
-        checkpoint, tier = self._opened
+        self._open_lower(*self._opened, cause)
+
+    def _open_lower(
+        self, checkpoint: Checkpoint, tier: Tier, cause: torch.OutOfMemoryError
+    ) -> None:
         lower = lower_tier(tier)
         self.close()
         if self._stepped_down or lower is None:
