@@ -120,7 +120,7 @@ class Bench:
         """The first choice for the device."""
         return choose_tier(self.device.type, memory_bytes(self.device))
 
-    def components(self, tier: Tier, *, without: tuple[str, ...] = ()) -> Components:
+    def components(self, tier: Tier) -> Components:
         """The model, each part where a runtime of the tier expects it or would bring it first."""
         host = torch.device("cpu")
         cast = tier.streamed or tier.weights is Weights.FP8
@@ -130,21 +130,14 @@ class Bench:
             transformer_home=host if cast else self.device,
             home=self.device if tier.all_resident else host,
             dtype=self.dtype,
-            without=without,
         )
 
     @contextmanager
-    def runtime(
-        self,
-        tier: Tier,
-        *,
-        device_bytes: int | None = None,
-        without: tuple[str, ...] = (),
-    ) -> Iterator[Runtime]:
+    def runtime(self, tier: Tier, *, device_bytes: int | None = None) -> Iterator[Runtime]:
         """The sidecar's own runtime over the random model; nothing it makes is kept for the next run."""
         limit = memory_bytes(self.device) if device_bytes is None else device_bytes
         runtime = Runtime(
-            self.components(tier, without=without),
+            self.components(tier),
             tier=tier,
             device=self.device,
             cache=TensorCache(self.folder, limit_bytes=0, filesystem=FileSystem()),

@@ -144,7 +144,6 @@ def build_components(
     transformer_home: torch.device,
     home: torch.device,
     dtype: torch.dtype,
-    without: tuple[str, ...] = (),
 ) -> Components:
     """The whole model but Gemma, which a runtime asks for when it needs it.
 
@@ -154,12 +153,9 @@ def build_components(
         transformer_home: Where the denoiser stays.
         home: Where all else stays.
         dtype: Of all but what makes sound.
-        without: Modules that are left out.
     """
 
     def made(name: str) -> Any:
-        if name in without:
-            return None
         return build(
             architecture,
             name,

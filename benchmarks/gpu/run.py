@@ -99,9 +99,8 @@ def _spawn(numbers: list[int], options: argparse.Namespace) -> None:
 
 
 def _run(number: int, options: argparse.Namespace) -> None:
-    # Before torch: the repository's own packages, and fragments that can be joined again.
+    # Before torch.
     sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-    os.environ.setdefault("PYTORCH_CUDA_ALLOC_CONF", "expandable_segments:True")
     os.environ["HF_HUB_OFFLINE"] = "1"
     import torch  # noqa: PLC0415 - `--list` and `--all` need none of this
     from against import against_diffusers  # noqa: PLC0415
