@@ -45,7 +45,7 @@ _MOST_STRENGTH: Final = 4.0
 _LONGEST_SUMMARY: Final = 200
 # What a mark can write after `preset=`.
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}")
-_KEYS: Final = ("summary", "recipe", "prompt", "checkpoint", "reference", "lora")
+_KEYS: Final = ("summary", "recipe", "prompt", "checkpoint", "reference", "source", "lora")
 _LORA_KEYS: Final = ("path", "strength")
 
 
@@ -68,6 +68,7 @@ class Preset:
         loras: In the order they are applied.
         reference: What of the shot its IC-LoRA is shown; None where it has none.
         prompt_template: Has `{prompt}` once, where the editor's words go.
+        source: Where its LoRA files can be had, for the message that one is missing; may be empty.
         origin: The file it was read from, for messages.
     """
 
@@ -78,6 +79,7 @@ class Preset:
     loras: tuple[LoraUse, ...] = ()
     reference: Reference | None = None
     prompt_template: str = _PLACE
+    source: str = ""
     origin: str = ""
 
     def prompt(self, words: str) -> str:
@@ -90,11 +92,12 @@ class Preset:
         Raises:
             NotFoundError: One is not; the message says where it was looked for.
         """
+        origin = f" (from {self.source})" if self.source else ""
         for lora in self.loras:
             if not lora.path.is_file():
                 raise NotFoundError(
-                    f"The preset {self.name} needs the LoRA file {lora.path.name}, and {lora.path} is not "
-                    "there. Put the file there, or give the preset its path: a preset of yours with the same "
+                    f"The preset {self.name} needs the LoRA file {lora.path.name}{origin}, and {lora.path} is "
+                    "not there. Put the file there, or give the preset its path: a preset of yours with the same "
                     f"name takes the place of {self.origin}.",
                     metadata={"preset": self.name, "path": str(lora.path)},
                 )
@@ -246,6 +249,7 @@ def _preset(name: str, content: bytes, file: str, folder: Path | None) -> Preset
         loras=loras,
         reference=None if reference is None else _reference(reference, _Origin(file, "reference")),
         prompt_template=_template(document.get("prompt", _PLACE), file),
+        source=_bounded("source", document.get("source", ""), file, _LONGEST_SUMMARY),
         origin=file,
     )
 

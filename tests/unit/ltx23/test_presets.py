@@ -156,6 +156,7 @@ def test_a_missing_lora_is_told_with_where_to_put_it(tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match=r"union-control.* is not there") as caught:
         restyle.check_files()
     assert str(tmp_path / "loras") in caught.value.message
+    assert "(from Lightricks/LTX-2.3-22b-IC-LoRA-Union-Control)" in caught.value.message
     lora.path.parent.mkdir()
     lora.path.touch()
     restyle.check_files()
