@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from dataclasses import replace
 from pathlib import Path
 
+import gguf
+import numpy as np
 import pytest
 import torch
+from accelerate import init_empty_weights
+from diffusers import (
+    AutoencoderKLLTX2Audio,
+    AutoencoderKLLTX2Video,
+    LTX2VideoTransformer3DModel,
+)
+from diffusers.pipelines.ltx2.connectors import LTX2TextConnectors
+from diffusers.pipelines.ltx2.vocoder import LTX2VocoderWithBWE
 from safetensors.torch import load_file, save_file
 from support.original_ltx import original_tensors, write_original
 
-from interchange.errors import InvalidInputError, NotFoundError, UnsupportedError
+from interchange.errors import InvalidInputError, NotFoundError, Reason, UnsupportedError
 from sidecar.models.checkpoint import Checkpoint, Form
 from sidecar.models.digests import pin
 from sidecar.models.layout import inspect
+from sidecar.pipelines.ltx23.architecture import LTX_2_3
 from sidecar.pipelines.ltx23.components import Components, Variant
 from sidecar.pipelines.ltx23.loading import load_components, load_text_encoder
 
@@ -234,10 +246,86 @@ def test_an_original_upsampler_takes_its_widths_from_its_tensors(
     assert load_components(without, dtype=torch.float32, progress=_unheard).latent_upsampler is None
 
 
-def test_gguf_without_its_package_says_what_to_install(tiny_folder: Path, tmp_path: Path) -> None:
-    path = tmp_path / "ltx-2.3-distilled-Q4_K_M.gguf"
-    path.write_bytes(b"GGUF" + b"\0" * 64)
+def _write_gguf(path: Path, parts: Components) -> Path:
+    """The transformer by Lightricks' names, its larger weights in 8 bits, as the published files have it."""
+    prefix = "model.diffusion_model."
+    q8 = gguf.GGMLQuantizationType.Q8_0
+    writer = gguf.GGUFWriter(path, "ltxv")
+    for key, tensor in original_tensors(parts).items():
+        if not key.startswith(prefix) or "_embeddings_connector." in key:
+            continue
+        name, values = key.removeprefix(prefix), tensor.numpy().astype(np.float32)
+        if values.ndim == 2 and values.shape[1] % 32 == 0:
+            writer.add_tensor(name, gguf.quants.quantize(values, q8), raw_dtype=q8)
+        else:
+            writer.add_tensor(name, values)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path
+
+
+def test_gguf_stays_quantised_and_computes_about_the_same(
+    tiny_folder: Path, tiny_components: Components, tmp_path: Path
+) -> None:
+    path = _write_gguf(tmp_path / "ltx-2.3-distilled-Q8_0.gguf", tiny_components)
     with pytest.raises(NotFoundError, match="--base"):
         inspect(path, text_encoder=tiny_folder)
-    with pytest.raises((UnsupportedError, InvalidInputError), match="GGUF"):
+    checkpoint = _checkpoint(path, base=tiny_folder)
+    assert checkpoint.form is Form.GGUF
+    loaded = load_components(checkpoint, dtype=torch.float32, progress=_unheard)
+    quantised = [
+        name
+        for name, layer in loaded.transformer.named_modules()
+        if type(layer).__name__ == "GGUFLinear"
+    ]
+    assert len(quantised) == 12
+    hidden = torch.randn(2, 192, generator=torch.Generator().manual_seed(1))
+    name = "transformer_blocks.0.ff.net.2"
+    ours = loaded.transformer.get_submodule(name)(hidden)
+    theirs = tiny_components.transformer.get_submodule(name)(hidden)
+    assert 0 < (ours - theirs).abs().max() < 0.02 * theirs.abs().max()
+    _same(loaded.vae, tiny_components.vae)
+
+
+def test_gguf_without_its_package_says_what_to_install(
+    tiny_folder: Path,
+    tiny_components: Components,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = _write_gguf(tmp_path / "ltx-2.3-distilled-Q8_0.gguf", tiny_components)
+    checkpoint = _checkpoint(path, base=tiny_folder)
+    monkeypatch.setattr("diffusers.utils.import_utils._gguf_available", False)
+    monkeypatch.setitem(sys.modules, "gguf", None)  # as if it could not be found
+    with pytest.raises(UnsupportedError, match="pip install gguf") as caught:
+        load_components(checkpoint, dtype=torch.float32, progress=_unheard)
+    assert caught.value.reason is Reason.DEPENDENCY_MISSING
+
+
+def test_a_gguf_that_is_none_is_said(tiny_folder: Path, tmp_path: Path) -> None:
+    path = tmp_path / "ltx-2.3-distilled-Q4_K_M.gguf"
+    path.write_bytes(b"GGUF" + b"\0" * 64)
+    with pytest.raises(InvalidInputError, match="no GGUF file that can be read"):
         load_components(_checkpoint(path, base=tiny_folder), dtype=torch.float32, progress=_unheard)
+    path.write_bytes(b"JUNK")
+    with pytest.raises(InvalidInputError, match="is no GGUF file"):
+        inspect(path, base=tiny_folder)
+
+
+def test_the_real_architecture_has_the_size_of_the_published_file() -> None:
+    """ltx-2.3-22b-distilled-1.1.safetensors has 46,149,345,334 bytes; its header is the difference."""
+    kinds = {
+        "transformer": LTX2VideoTransformer3DModel,
+        "connectors": LTX2TextConnectors,
+        "vae": AutoencoderKLLTX2Video,
+        "audio_vae": AutoencoderKLLTX2Audio,
+        "vocoder": LTX2VocoderWithBWE,
+    }
+    numbers = 0
+    with init_empty_weights():
+        for name, kind in kinds.items():
+            module = kind.from_config(dict(LTX_2_3[name]))
+            numbers += sum(tensor.numel() for tensor in module.state_dict().values())
+    assert 0 < 46_149_345_334 - 2 * numbers < 12_000_000
