@@ -103,6 +103,14 @@ def faults_of(
     return tuple(faults)
 
 
+def modified_ns(path: Path) -> int | None:
+    """When a file was last written, nanoseconds since the epoch; None where it is not there."""
+    try:
+        return path.stat().st_mtime_ns
+    except OSError:
+        return None
+
+
 def check_unchanged(checkpoint: Checkpoint, progress: DigestProgress = unheard) -> None:
     """Make sure, before it is loaded, that a checkpoint still is the one whose identity is stated.
 

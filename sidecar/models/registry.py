@@ -19,7 +19,7 @@ from interchange.errors import (
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.lock import FolderLock
 from sidecar.models.checkpoint import Checkpoint
-from sidecar.models.digests import DigestProgress, Fault, faults_of, pin, unheard
+from sidecar.models.digests import DigestProgress, Fault, faults_of, modified_ns, pin, unheard
 from sidecar.models.layout import Found
 from sidecar.serialise import dump, load
 
@@ -178,13 +178,36 @@ class ModelRegistry:
     def verify(self, name: str, progress: DigestProgress = unheard) -> tuple[Fault, ...]:
         """Digest every file of a checkpoint and compare it with what was pinned.
 
+        Where all is as it was, times of files that were only touched are pinned anew, so that loading need not digest
+        them again.
+
         Returns:
             What is not as it was; empty where all is.
 
         Raises:
             NotFoundError: There is none of this name.
         """
-        return faults_of(self.get(name).files, thorough=True, progress=progress)
+        checkpoint = self.get(name)
+        times = {file.path: modified_ns(file.path) for file in checkpoint.files}
+        faults = faults_of(checkpoint.files, thorough=True, progress=progress)
+        fresh = replace(
+            checkpoint,
+            files=tuple(
+                replace(file, modified_ns=times[file.path] or file.modified_ns)
+                for file in checkpoint.files
+            ),
+        )
+        if not faults and fresh != checkpoint:
+            with self._changing() as installed:
+                self._write(
+                    replace(
+                        installed,
+                        checkpoints=tuple(
+                            fresh if one == checkpoint else one for one in installed.checkpoints
+                        ),
+                    )
+                )
+        return faults
 
     def remove(self, name: str) -> Checkpoint:
         """Take a checkpoint from the list; its files stay.

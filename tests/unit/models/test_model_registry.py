@@ -154,6 +154,19 @@ def test_verify_reads_every_byte(registry: ModelRegistry, tmp_path: Path) -> Non
     assert heard == [("vae/config.json", 2, 9), ("vae/weights", 9, 9)]
 
 
+def test_verify_spares_the_next_load_what_was_only_touched(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    before = _added(registry, tmp_path / "1")
+    _age(tmp_path / "1" / "weights")
+    assert registry.verify("one") == ()
+    after = registry.get("one")
+    assert after.identity == before.identity
+    heard: list[str] = []
+    check_unchanged(after, lambda name, _done, _total: heard.append(name))
+    assert heard == []
+
+
 def test_commands_at_once_lose_nothing(registry: ModelRegistry, tmp_path: Path) -> None:
     names = [f"model-{index}" for index in range(8)]
     with ThreadPoolExecutor(8) as pool:
