@@ -11,6 +11,7 @@ from interchange.model.directive import JobKind
 from sidecar.pipelines.base import EngineFolders
 from sidecar.pipelines.conformance import Check, conformance_checks
 from sidecar.pipelines.ltx23.entries import TinyEntry
+from sidecar.pipelines.resources import EngineResources
 
 NAMES = [check.name for check in conformance_checks(TinyEntry(None))]
 
@@ -18,7 +19,12 @@ NAMES = [check.name for check in conformance_checks(TinyEntry(None))]
 @pytest.fixture(scope="module")
 def checks(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Check]:
     folder: Path = tmp_path_factory.mktemp("state")
-    folders = EngineFolders(folder / "models", folder / "presets", shared_cache(tmp_path_factory))
+    folders = EngineFolders(
+        folder / "models",
+        folder / "presets",
+        shared_cache(tmp_path_factory),
+        EngineResources(cache_bytes=0),  # a take that was kept would prove nothing
+    )
     return {check.name: check for check in conformance_checks(TinyEntry(folders))}
 
 

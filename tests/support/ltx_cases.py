@@ -225,7 +225,10 @@ def studio_in(folder: Path) -> Iterator[Studio]:
     folder = folder.resolve()
     for name in ("media", "takes"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    settings = Settings(folder / "state", folder / "run", log_level="info", drain_grace_s=1)
+    # A take whose latents were kept from another test would prove nothing.
+    settings = Settings(
+        folder / "state", folder / "run", log_level="info", drain_grace_s=1, model_cache_gb=0
+    )
     roots = [folder / "media", folder / "takes"]
     with (
         sidecar_for(settings, extra_roots=roots, start_within_s=60) as endpoint,
