@@ -19,7 +19,8 @@ BUILT_IN = find_engines(plugins=())
 CHECKS = [
     pytest.param(check, id=f"{name}: {check}")
     for name, entry in BUILT_IN.entries.items()
-    if name not in {"ltx-2.3", "ltx-tiny"}  # need weights; test_ltx_conformance.py has the tiny ones
+    if name
+    not in {"ltx-2.3", "ltx-tiny"}  # need weights; test_ltx_conformance.py has the tiny ones
     for check in conformance_checks(entry)
 ]
 
