@@ -233,7 +233,7 @@ def _check_room(files: list[_Remote], folder: Path, filesystem: FileSystem) -> N
     if missing + _SPARE_BYTES > free and missing:
         raise ExhaustedError(
             f"The disk with {folder} has {free / 1e9:.1f} GB free, and {missing / 1e9:.1f} GB are to be downloaded. "
-            "Free some space there, or move the state folder with --state-dir.",
+            "Free some space there, or let `state_dir` in the settings be on another disk.",
             reason=Reason.DISK_FULL,
             metadata={"path": str(folder), "needed_bytes": str(missing), "free_bytes": str(free)},
         )
