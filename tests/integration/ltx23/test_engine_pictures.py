@@ -14,6 +14,7 @@ from interchange.errors import NotFoundError, UnsupportedError
 from interchange.model.directive import AudioPolicy, Edge, JobKind, Quality, StartFrom
 from interchange.model.media import Raster
 from interchange.timebase import FrameRate
+from sidecar.pipelines.base import EngineJob
 from sidecar.pipelines.ltx23.engine import LtxEngine
 from sidecar.pipelines.ltx23.recipes import RECIPES
 
@@ -123,14 +124,14 @@ def test_remarks_say_what_was_done(tiny_engine: LtxEngine) -> None:
 
 def test_a_preset_whose_lora_is_not_there_is_refused(tiny_engine: LtxEngine) -> None:
     with pytest.raises(NotFoundError, match=r"union-control-ref0\.5"):
-        taken(tiny_engine, replace_preset("restyle"))
+        taken(tiny_engine, restyled_with("restyle"))
 
 
 def test_a_preset_for_dev_weights_is_refused_on_distilled_ones(tiny_engine: LtxEngine) -> None:
     with pytest.raises(UnsupportedError, match="is for dev weights"):
-        taken(tiny_engine, replace_preset("dev"))
+        taken(tiny_engine, restyled_with("dev"))
 
 
-def replace_preset(name: str):  # type: ignore[no-untyped-def]
+def restyled_with(name: str) -> EngineJob:
     job = planned(JobKind.RESTYLE)
     return replace(job, request=replace(job.request, preset=name))
