@@ -7,7 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from sidecar.readers.calls import FileDigest, FrameLayout, OneFrame, ProbeMedia
+from sidecar.readers.calls import (
+    FileDigest,
+    FrameLayout,
+    OneFrame,
+    ProbeMedia,
+    StillImage,
+    StillLayout,
+)
 from sidecar.readers.child import main
 
 
@@ -33,10 +40,25 @@ def decode(call: OneFrame, _content: bytes) -> tuple[FrameLayout, bytes]:
     sys.exit("no such deed")
 
 
+def image(call: StillImage, _content: bytes) -> tuple[StillLayout, bytes]:
+    """Do what the still's name says."""
+    match Path(call.path).stem:
+        case "short":
+            return StillLayout(16, 9), bytes(16 * 9 * 3 - 1)
+        case "long":
+            return StillLayout(16, 9), bytes(1 << 30)
+        case "wide":
+            return StillLayout(call.long_side_px + 1, 1), bytes(3 * (call.long_side_px + 1))
+        case "negative":
+            return StillLayout(-16, -9), bytes(16 * 9 * 3)
+    return StillLayout(0, 0), b""
+
+
 CALLS = {
     ProbeMedia: "sidecar.readers.media:probe",
     FileDigest: "sidecar.readers.media:digest",
     OneFrame: "__main__:decode",
+    StillImage: "__main__:image",
 }
 
 if __name__ == "__main__":
