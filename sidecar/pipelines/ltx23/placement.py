@@ -41,11 +41,10 @@ class Placement:
         What a phase leaves behind stays until the next one wants the room: jobs often repeat a phase.
         """
         needed = self._needed(phase)
-        leaving = [module for module in self._movable() if module not in needed]
-        if not self._tier.all_resident and leaving:
-            for module in leaving:
-                move(module, _HOST)
-            release(self._device)
+        if not self._tier.all_resident:
+            left = [move(module, _HOST) for module in self._movable() if module not in needed]
+            if any(left):
+                release(self._device)
         for module in needed:
             move(module, self._device)
 
@@ -58,11 +57,7 @@ class Placement:
         if self._device.type != "cuda":
             move(module, self._device)
             return
-        # Plain copies: streams expect every layer to run in the order of the first call, and once a prompt they
-        # would save a second.
-        apply_group_offloading(
-            module, onload_device=self._device, offload_device=_HOST, offload_type="leaf_level"
-        )
+        stream_matrices(module, self._device)
 
     def _stream_blocks(self) -> None:
         streams = self._device.type == "cuda"
@@ -107,11 +102,22 @@ class Placement:
         return modules
 
 
-def move(module: torch.nn.Module, device: torch.device) -> None:
-    """Move a module's weights and buffers, where they are not there already."""
+def move(module: torch.nn.Module, device: torch.device) -> bool:
+    """Move a module's weights and buffers; False where they are there already."""
     first = next(module.parameters(), None)
-    if first is not None and first.device != device:
-        module.to(device)
+    if first is None or first.device == device:
+        return False
+    module.to(device)
+    return True
+
+
+def stream_matrices(module: torch.nn.Module, device: torch.device) -> None:
+    """Have a module's weights come to a device one matrix after another, from now on."""
+    # Plain copies: streams expect every layer to run in the order of the first call, and once a prompt they would
+    # save a second.
+    apply_group_offloading(
+        module, onload_device=device, offload_device=_HOST, offload_type="leaf_level"
+    )
 
 
 def release(device: torch.device) -> None:

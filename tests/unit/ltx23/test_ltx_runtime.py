@@ -22,8 +22,9 @@ from sidecar.pipelines.ltx23.attention import (
 from sidecar.pipelines.ltx23.cache import TensorCache
 from sidecar.pipelines.ltx23.devices import memory_bytes, pick_device
 from sidecar.pipelines.ltx23.memory import Phase
-from sidecar.pipelines.ltx23.placement import Placement
+from sidecar.pipelines.ltx23.placement import Placement, stream_matrices
 from sidecar.pipelines.ltx23.runtime import Runtime, open_runtime
+from sidecar.pipelines.ltx23.text import text_features
 from sidecar.pipelines.ltx23.tiers import TIERS, Weights
 from sidecar.pipelines.resources import EngineResources
 
@@ -123,6 +124,17 @@ def test_a_prompt_seen_before_needs_no_gemma(opened):
         assert gemma.loads == 0
     assert torch.equal(first.video, second.video)
     assert torch.equal(first.audio, second.audio)
+
+
+def test_gemma_streamed_as_on_a_card_says_the_same(tiny_checkpoint):
+    parts = load_tiny(tiny_checkpoint)
+    language = parts.text_encoder.model.language_model
+    with torch.no_grad():
+        expected, _ = text_features(language, parts.tokenizer, WORDS, device=CPU)
+        stream_matrices(language, CPU)
+        for _ in range(2):
+            found, _ = text_features(language, parts.tokenizer, WORDS, device=CPU)
+            assert torch.equal(found, expected)
 
 
 def test_another_checkpoint_has_prompts_of_its_own(opened):
