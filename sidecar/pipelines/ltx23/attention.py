@@ -59,23 +59,13 @@ def best_kernel(device: torch.device) -> Kernel:
     return Kernel.NATIVE
 
 
-def usable(kernel: Kernel) -> bool:
-    """Whether the package a kernel comes in is installed."""
-    packages = {
-        Kernel.FLASH_3: _INSTALLED.is_flash_attn_3_available,
-        Kernel.FLASH: _INSTALLED.is_flash_attn_available,
-        Kernel.SAGE: _INSTALLED.is_sageattention_available,
-    }
-    return kernel not in packages or bool(packages[kernel]())
-
-
 @contextlib.contextmanager
 def attending_with(transformer: LTX2VideoTransformer3DModel, kernel: Kernel) -> Iterator[None]:
     """Have the transformer, and nothing else in the process, use an attention kernel.
 
     Args:
         transformer: The transformer.
-        kernel: A usable one.
+        kernel: One whose package is installed; `NATIVE` and `CUDNN` come with torch.
     """
     backend = AttentionBackendName(kernel.value)
     processors: list[Any] = [
