@@ -36,7 +36,7 @@ from sidecar.pipelines.ltx23.making import Making, decide
 from sidecar.pipelines.ltx23.memory import Work, fit, most_frames
 from sidecar.pipelines.ltx23.presets import Preset, find_preset
 from sidecar.pipelines.ltx23.runtime import open_runtime
-from sidecar.pipelines.ltx23.sizes import transformer_size
+from sidecar.pipelines.ltx23.sizes import FULL_SIZE, ModelSize, transformer_size
 from sidecar.pipelines.ltx23.states import extra_tokens
 from sidecar.pipelines.ltx23.take import TakeRun
 from sidecar.pipelines.ltx23.tiers import Tier, choose_tier
@@ -60,6 +60,7 @@ class LtxEngine:
         folders: Presets, caches, and what it may take of the machine.
         find_checkpoint: Looks a checkpoint up.
         device: What computes; None for what the folders' resources say.
+        size: Of its model, for planning memory.
         restyle_preset: For a restyle without `preset=`; None refuses it.
         label: A remark for every take.
         open_model: Opens a checkpoint.
@@ -72,6 +73,7 @@ class LtxEngine:
         *,
         find_checkpoint: FindCheckpoint,
         device: str | None = None,
+        size: ModelSize = FULL_SIZE,
         restyle_preset: Preset | None = None,
         label: str = "",
         open_model: OpenRuntime = open_runtime,
@@ -79,6 +81,7 @@ class LtxEngine:
         self._limits = limits
         self._folders = folders
         self._find_checkpoint = find_checkpoint
+        self._size = size
         self._restyle_preset = restyle_preset
         self._label = label
         self._device = pick_device(device or folders.resources.device or None)
@@ -247,6 +250,7 @@ class LtxEngine:
             frame_rate=float(job.request.frame_rate.fraction),
             tokens_per_frame=following,
             at_most=MOST_CANVAS_FRAMES,
+            size=self._size,
         )
         return canvases(
             job.geometry.generate_range,
@@ -276,7 +280,7 @@ class LtxEngine:
                 upsampled=len(making.stages) > 1,
             )
             delivered = job.made_range.length if len(parts) == 1 else None
-            tier = fit(work, tier, self._memory_bytes, delivered_frames=delivered)
+            tier = fit(work, tier, self._memory_bytes, delivered_frames=delivered, size=self._size)
         return tier
 
     def _remark(self, run: TakeRun) -> None:

@@ -11,12 +11,28 @@ from interchange.errors import BridgeError, Reason, UnsupportedError
 from interchange.model.engine import EngineLimits
 from sidecar.pipelines.ltx23.limits import LIMITS, TINY_LIMITS
 from sidecar.pipelines.ltx23.presets import preset_names
+from sidecar.pipelines.ltx23.sizes import ModelSize, TransformerSize
 
 if TYPE_CHECKING:
     from sidecar.pipelines.base import Engine, EngineFolders
 
 logger = logging.getLogger(__name__)
 
+_TINY_SIZE: Final = ModelSize(
+    transformer=TransformerSize(
+        width=48, audio_width=24, heads=2, audio_heads=2, blocks=2,
+        block_parameters=100_000, outer_parameters=100_000,
+    ),
+    connectors=200_000,
+    vae=500_000,
+    sound=800_000,
+    upsampler=200_000,
+    text_encoder=100_000,
+    text_leaf=12_000,
+    text_width=32,
+    text_states=3,
+)  # fmt: skip
+"""About; a memory limit from the settings is not meant for so small a model, and must not refuse it."""
 _NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate", "peft")
 
 
@@ -97,6 +113,7 @@ class TinyEntry:
             folders,
             find_checkpoint=lambda _name: tiny_checkpoint(folders.cache, FileSystem()),
             device="cpu",
+            size=_TINY_SIZE,
             restyle_preset=Preset(
                 name="in-context",
                 summary="The tiny model follows a shot without an IC-LoRA: it knows nothing either way.",

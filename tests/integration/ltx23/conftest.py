@@ -44,7 +44,7 @@ def own_engine(
 
     def make(**how: Any) -> LtxEngine:
         how = {"find_checkpoint": lambda _name: tiny_checkpoint, "device": "cpu", **how}
-        engine = LtxEngine(TINY_LIMITS, tiny_folders, **how)
+        engine = LtxEngine(TINY_LIMITS, how.pop("folders", tiny_folders), **how)
         engine.load(lambda *_: None)
         return engine
 

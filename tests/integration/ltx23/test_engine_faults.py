@@ -26,6 +26,7 @@ from sidecar.models.registry import ModelRegistry
 from sidecar.pipelines.base import EngineFolders, Picture
 from sidecar.pipelines.ltx23.engine import LtxEngine
 from sidecar.pipelines.ltx23.limits import TINY_LIMITS
+from sidecar.pipelines.resources import EngineResources
 
 MakeEngine = Callable[..., LtxEngine]
 
@@ -55,6 +56,23 @@ def test_a_cancel_takes_effect_in_every_phase_and_leaves_nothing_behind(
             taken(tiny_engine, job, progress=note, cancelled=cancelled)
         assert now[0] == stop_at
     assert digest(taken(tiny_engine, job)) == digest(whole)
+
+
+def test_a_job_that_cannot_fit_is_refused_with_numbers_before_work(
+    own_engine: MakeEngine, tiny_folders: EngineFolders
+) -> None:
+    """The plan is for the full model; 10 GB hold it in no tier of a processor."""
+    models = StarvedModels()
+    limited = replace(
+        tiny_folders, resources=EngineResources(gpu_memory_bytes=10**10, cache_bytes=0)
+    )
+    engine = own_engine(open_model=models.open, folders=limited)
+    opened = len(models.tiers)
+    phases: list[str] = []
+    with pytest.raises(ExhaustedError, match=r"need about \d+ GB.*has 10 GB") as caught:
+        taken(engine, planned(JobKind.RETAKE), progress=lambda phase, *_: phases.append(phase))
+    assert caught.value.reason is Reason.MEMORY_FULL
+    assert (phases, len(models.tiers)) == ([], opened)
 
 
 def test_memory_that_runs_out_steps_down_once(own_engine: MakeEngine) -> None:
