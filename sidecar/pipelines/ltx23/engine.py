@@ -239,7 +239,8 @@ class LtxEngine:
         )
 
     def _canvases(self, job: EngineJob, making: Making, downscale: int) -> tuple[Canvas, ...]:
-        raster = stage_size(job, making.stages[-1][1]).grid(1).raster
+        # A draft is cut as its final is, or it would be another shot.
+        raster = stage_size(job, 1).grid(1).raster
         following = 0.0
         if making.reference is not None:
             following = stage_size(job, making.stages[0][1]).grid(1).tokens / 8 / downscale**2

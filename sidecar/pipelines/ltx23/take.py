@@ -69,12 +69,12 @@ class TakeRun:
             shared = self._shared(number)
             tell = shot.phases.of("decoding", number)
             tell(0, canvas.deliver.length)
-            following: dict[int, Picture] = {}
+            # A window that made fewer frames than are shared hands some of those before it on.
+            following = _within(before, shared)
             for record_frame, picture in self._decoded(shot, number, made, before):
                 if record_frame in shared:
-                    following[record_frame] = (
-                        picture.copy()
-                    )  # what was yielded is not ours any more
+                    # what was yielded is not ours any more
+                    following[record_frame] = picture.copy()
                 if record_frame in canvas.deliver:
                     yield picture
                     tell(record_frame + 1 - canvas.deliver.start, canvas.deliver.length)
@@ -120,14 +120,23 @@ class TakeRun:
         shared = self._shared(number)
         tell = shot.phases.of("decoding shared frames", number)
         tell(0, 1)
-        kept = {
-            record_frame: picture
+        kept = _within(before, shared)
+        kept.update(
+            (record_frame, picture)
             for record_frame, picture in self._decoded(shot, number, made, before)
             if record_frame in shared
-        }
+        )
         tell(1, 1)
         return kept
 
     def _shared(self, number: int) -> range:
         following = self.canvases[number + 1 : number + 2]
         return following[0].head.frames if following else range(0)
+
+
+def _within(pictures: dict[int, Picture], frames: range) -> dict[int, Picture]:
+    return {
+        record_frame: picture
+        for record_frame, picture in pictures.items()
+        if record_frame in frames
+    }

@@ -63,6 +63,42 @@ def test_a_draft_is_the_first_stage_of_its_final(tiny_engine: LtxEngine) -> None
     assert previews[Quality.FINAL][: recipe.first.steps] == previews[Quality.DRAFT]
 
 
+@pytest.mark.parametrize("kind", [JobKind.GENERATE, JobKind.RETAKE])
+def test_windows_that_make_less_than_they_share_hand_on_what_they_have(
+    tiny_engine: LtxEngine, kind: JobKind, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As little memory as large pictures leave on a small card: eight new frames in a window."""
+    monkeypatch.setattr("sidecar.pipelines.ltx23.engine.most_frames", lambda *_, **__: 41)
+    job = planned(kind, length=66)
+    phases: list[str] = []
+    pictures = taken(tiny_engine, job, progress=lambda phase, *_: phases.append(phase))
+    assert len(pictures) == 66
+    assert any("part 4 of" in phase for phase in phases)
+    sound = tiny_engine.generate_sound(job, progress=lambda *_: None, cancelled=lambda: False)
+    after = taken(tiny_engine, job)
+    assert sound is not None
+    assert all(np.array_equal(a, b) for a, b in zip(pictures, after, strict=True))
+
+
+def test_a_draft_is_cut_into_the_windows_of_its_final(
+    tiny_engine: LtxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half the size leaves room for longer windows, but other windows are another shot."""
+    monkeypatch.setattr(
+        "sidecar.pipelines.ltx23.engine.most_frames",
+        lambda raster, *_, **__: 57 if raster.width_px > 64 else 257,
+    )
+    parts = []
+    for quality in Quality:
+        job = planned(JobKind.GENERATE, length=60, raster=Raster(128, 64))
+        phases: list[str] = []
+        job = replanned(job, quality=quality)
+        taken(tiny_engine, job, progress=lambda phase, *_, seen=phases: seen.append(phase))
+        parts.append({phase for phase in phases if phase.startswith("denoising, stage 1")})
+    assert parts[0] == parts[1]
+    assert len(parts[0]) == 2
+
+
 def test_a_weak_strength_takes_fewer_steps(tiny_engine: LtxEngine) -> None:
     counts = []
     for strength in (0.3, 0.95):
