@@ -23,8 +23,8 @@ _TEXTS = {
     '[[lora]]\npath = "loras/ic.safetensors"\n',
     "in-context-half": 'recipe = "two-stage"\nreference = "pictures"\nprompt = "IN STYLE {prompt}"\n'
     '[[lora]]\npath = "loras/ic-half.safetensors"\n',
-    "lost": 'recipe = "two-stage"\n[[lora]]\npath = "loras/nowhere.safetensors"\n',
-    "wrong": 'recipe = "two-stage"\n[[lora]]\npath = "loras/wide.safetensors"\n',
+    "lost": 'recipe = "two-stage"\nreference = "pictures"\n[[lora]]\npath = "loras/nowhere.safetensors"\n',
+    "wrong": 'recipe = "two-stage"\nreference = "pictures"\n[[lora]]\npath = "loras/wide.safetensors"\n',
     "broken": 'recipe = "three-stage"\n',
 }
 
