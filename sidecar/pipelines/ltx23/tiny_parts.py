@@ -63,11 +63,22 @@ _CHAT_TEMPLATE: Final = (
 )
 
 
+def _made(kind: Any, **options: Any) -> Any:
+    """Call a class whose library has no types."""
+    return kind(**options)
+
+
+def _module(kind: Any, **options: Any) -> Any:
+    """Make a module, ready to be run."""
+    return _made(kind, **options).eval()
+
+
 def tiny_components() -> dict[str, Any]:
     """The components of diffusers' `LTX2Pipeline`, by its names."""
     tokenizer = _tokenizer()
     return {
-        "scheduler": FlowMatchEulerDiscreteScheduler(
+        "scheduler": _made(
+            FlowMatchEulerDiscreteScheduler,
             use_dynamic_shifting=True, base_shift=0.95, max_shift=2.05,
             base_image_seq_len=1024, max_image_seq_len=4096, shift_terminal=0.1,
         ),
@@ -89,13 +100,14 @@ def tiny_components() -> dict[str, Any]:
     }  # fmt: skip
 
 
-def tiny_upsampler() -> LTX2LatentUpsamplerModel:
+def tiny_upsampler() -> Any:
     """The spatial x2 upsampler of latents."""
-    return LTX2LatentUpsamplerModel(
+    return _module(
+        LTX2LatentUpsamplerModel,
         in_channels=LATENT_CHANNELS, mid_channels=64, num_blocks_per_stage=1, dims=3,
         spatial_upsample=True, temporal_upsample=False, rational_spatial_scale=2.0,
         use_rational_resampler=False,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
 
 
 def _tokenizer() -> GemmaTokenizer:
@@ -121,7 +133,7 @@ def _tokenizer() -> GemmaTokenizer:
     return tokenizer
 
 
-def _text_encoder(tokenizer: GemmaTokenizer) -> Gemma3ForConditionalGeneration:
+def _text_encoder(tokenizer: GemmaTokenizer) -> Any:
     text = Gemma3TextConfig(
         vocab_size=len(tokenizer), hidden_size=_TEXT_WIDTH, intermediate_size=64,
         num_hidden_layers=_TEXT_LAYERS, num_attention_heads=2, num_key_value_heads=1, head_dim=16,
@@ -132,8 +144,10 @@ def _text_encoder(tokenizer: GemmaTokenizer) -> Gemma3ForConditionalGeneration:
         hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2,
         image_size=32, patch_size=8,
     )  # fmt: skip
-    model = Gemma3ForConditionalGeneration(
-        Gemma3Config(
+    model = _module(
+        Gemma3ForConditionalGeneration,
+        config=_made(
+            Gemma3Config,
             text_config=text.to_dict(),
             vision_config=vision.to_dict(),
             mm_tokens_per_image=_PICTURE_TOKENS,
@@ -143,16 +157,17 @@ def _text_encoder(tokenizer: GemmaTokenizer) -> Gemma3ForConditionalGeneration:
             pad_token_id=0,
             eos_token_id=1,
             bos_token_id=2,
-        )
-    ).eval()
+        ),
+    )
     unspoken = tokenizer.convert_tokens_to_ids("\u2581")  # all before the characters
     with torch.no_grad():
         model.get_input_embeddings().weight[:unspoken] *= _MUMBLE
     return model
 
 
-def _transformer() -> LTX2VideoTransformer3DModel:
-    transformer = LTX2VideoTransformer3DModel(
+def _transformer() -> Any:
+    transformer = _module(
+        LTX2VideoTransformer3DModel,
         in_channels=LATENT_CHANNELS, out_channels=LATENT_CHANNELS, num_attention_heads=_HEADS,
         attention_head_dim=_VIDEO_HEAD, cross_attention_dim=_HEADS * _VIDEO_HEAD,
         gated_attn=True, cross_attn_mod=True,
@@ -162,7 +177,7 @@ def _transformer() -> LTX2VideoTransformer3DModel:
         audio_cross_attn_mod=True, num_layers=2, caption_channels=_TEXT_WIDTH,
         rope_double_precision=True, rope_type="split", use_prompt_embeddings=False,
         perturbed_attn=True,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
     with torch.no_grad():
         for block in transformer.transformer_blocks:
             block.attn2.to_out[0].weight.mul_(_OBEDIENCE)
@@ -172,8 +187,9 @@ def _transformer() -> LTX2VideoTransformer3DModel:
     return transformer
 
 
-def _connectors() -> LTX2TextConnectors:
-    return LTX2TextConnectors(
+def _connectors() -> Any:
+    return _module(
+        LTX2TextConnectors,
         caption_channels=_TEXT_WIDTH, text_proj_in_factor=_TEXT_LAYERS + 1,
         video_connector_num_attention_heads=_HEADS, video_connector_attention_head_dim=_VIDEO_HEAD,
         video_connector_num_layers=1, video_connector_num_learnable_registers=_REGISTERS,
@@ -182,11 +198,12 @@ def _connectors() -> LTX2TextConnectors:
         audio_connector_num_learnable_registers=_REGISTERS, audio_gated_attn=True,
         rope_double_precision=True, rope_type="split", per_modality_projections=True,
         video_hidden_dim=_HEADS * _VIDEO_HEAD, audio_hidden_dim=_HEADS * _AUDIO_HEAD, proj_bias=True,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
 
 
-def _vae() -> AutoencoderKLLTX2Video:
-    vae = AutoencoderKLLTX2Video(
+def _vae() -> Any:
+    vae = _module(
+        AutoencoderKLLTX2Video,
         latent_channels=LATENT_CHANNELS, block_out_channels=(16, 16, 32, 32),
         decoder_block_out_channels=(8, 16, 16, 32),  # the ratios of the real (256, 512, 512, 1024)
         layers_per_block=(1,) * 5, decoder_layers_per_block=(1,) * 5,
@@ -198,7 +215,7 @@ def _vae() -> AutoencoderKLLTX2Video:
         patch_size=4, patch_size_t=1, encoder_causal=True, decoder_causal=False,
         encoder_spatial_padding_mode="zeros", decoder_spatial_padding_mode="zeros",
         spatial_compression_ratio=32, temporal_compression_ratio=8,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
     # Not 0 and 1, so that a forgotten normalisation shows; about what the random encoder gives.
     vae.latents_mean.normal_(0.0, 0.1)
     vae.latents_std.uniform_(0.15, 0.25)
@@ -220,35 +237,37 @@ def _smooth(conv: torch.nn.Conv3d, neighbours: int) -> None:
         conv: Its output channels are shuffled into space and time, neighbours varying fastest.
         neighbours: How many of its output channels become neighbours.
     """
-    for parameter in (conv.weight, conv.bias):
-        apart = parameter.unflatten(0, (-1, neighbours))
+    for parameter in conv.parameters():
+        apart = parameter.reshape(-1, neighbours, *parameter.shape[1:])
         together = apart.sum(1, keepdim=True) / math.sqrt(neighbours)
         parameter.copy_((_DETAIL * apart + together).flatten(0, 1))
 
 
-def _audio_vae() -> AutoencoderKLLTX2Audio:
+def _audio_vae() -> Any:
     # Statistics have `base_channels` entries and apply to packed latents: base_channels must be
     # latent_channels * mel_bins / 4 (really 128 = 8 * 64 / 4).
-    audio_vae = AutoencoderKLLTX2Audio(
+    audio_vae = _module(
+        AutoencoderKLLTX2Audio,
         base_channels=LATENT_CHANNELS, output_channels=2, ch_mult=(1, 1, 1), num_res_blocks=1,
         in_channels=2, resolution=256, latent_channels=4, norm_type="pixel",
         causality_axis="height", mid_block_add_attention=False, sample_rate=16_000,
         mel_hop_length=160, is_causal=True, mel_bins=_MEL_BINS, double_z=True,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
     audio_vae.latents_mean.normal_(0.0, 0.1)
     audio_vae.latents_std.uniform_(0.15, 0.25)
     return audio_vae
 
 
-def _vocoder() -> LTX2VocoderWithBWE:
-    vocoder = LTX2VocoderWithBWE(
+def _vocoder() -> Any:
+    vocoder = _module(
+        LTX2VocoderWithBWE,
         in_channels=2 * _MEL_BINS, hidden_channels=64, upsample_kernel_sizes=[11, 4, 4, 4, 4, 4],
         upsample_factors=[5, 2, 2, 2, 2, 2], resnet_kernel_sizes=[3],
         resnet_dilations=[[1, 3, 5]], bwe_in_channels=2 * _MEL_BINS, bwe_hidden_channels=32,
         bwe_upsample_kernel_sizes=[12, 11, 4, 4, 4], bwe_upsample_factors=[6, 5, 2, 2, 2],
         bwe_resnet_kernel_sizes=[3], bwe_resnet_dilations=[[1, 3, 5]],
         num_mel_channels=_MEL_BINS,
-    ).eval()  # fmt: skip
+    )  # fmt: skip
     # The real file brings these; without them the second half would hear only silence.
     length = vocoder.config.filter_length
     angles = (

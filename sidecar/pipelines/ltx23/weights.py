@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -75,7 +76,8 @@ def filled(
         owner=kind.__name__,
     )
     module.load_state_dict(dict(tensors), assign=True)
-    return module.eval().requires_grad_(requires_grad=False)
+    ready: M = module.eval().requires_grad_(requires_grad=False)
+    return ready
 
 
 def check_fit(
@@ -151,9 +153,8 @@ def read_gguf(path: Path, config: Path, dtype: torch.dtype) -> LTX2VideoTransfor
         InvalidInputError: It is no transformer of LTX-2.3.
     """
     try:
-        from diffusers.models.model_loading_utils import load_gguf_checkpoint  # noqa: PLC0415
-
-        tensors = load_gguf_checkpoint(str(path))
+        loading: Any = importlib.import_module("diffusers.models.model_loading_utils")
+        tensors = loading.load_gguf_checkpoint(str(path))
     except ImportError as error:
         raise UnsupportedError(
             f"{path.name} is a GGUF file, and the Python package gguf is not installed. Run: pip install gguf",
@@ -167,11 +168,12 @@ def read_gguf(path: Path, config: Path, dtype: torch.dtype) -> LTX2VideoTransfor
         ) from error
     keys = component_keys(tensors, "transformer")
     kind: Any = LTX2VideoTransformer3DModel
+    quantisation: Any = GGUFQuantizationConfig
     try:
         model: LTX2VideoTransformer3DModel = kind.from_single_file(
             {new: tensors[old] for new, old in keys.items()},
             config=str(config),
-            quantization_config=GGUFQuantizationConfig(compute_dtype=dtype),
+            quantization_config=quantisation(compute_dtype=dtype),
             torch_dtype=dtype,
             local_files_only=True,
         )
@@ -205,7 +207,9 @@ def read_upsampler(path: Path, dtype: torch.dtype) -> LTX2LatentUpsamplerModel:
     }
     with safe_open(path, framework="pt") as file:
         tensors = {key: file.get_tensor(key).to(dtype) for key in shapes}
-    return filled(LTX2LatentUpsamplerModel, config, tensors, path=path)
+    kind: Any = LTX2LatentUpsamplerModel
+    upsampler: LTX2LatentUpsamplerModel = filled(kind, config, tensors, path=path)
+    return upsampler
 
 
 def _full(
