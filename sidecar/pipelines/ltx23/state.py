@@ -191,8 +191,8 @@ def with_keyframe(
         strength: 1 holds to them, 0 does nothing.
     """
     frames, height, width = latents.shape[2:]
-    # A clip's own latents are laid eight frames each from its first picture on, as upstream trained it, without the
-    # single-frame first latent of a canvas; a still is one frame long.
+    # Eight frames to a latent from the first picture on, as upstream and diffusers lay them, with no single-frame first
+    # latent; a still is one frame long. Who has a clip from the VAE gives its first latent as a still (`states`).
     seconds = TEMPORAL_FRAMES * torch.arange(frames, dtype=torch.float32) + pixel_frame
     length = 1 if frame_count == 1 else TEMPORAL_FRAMES
     coords = transformer.rope.prepare_video_coords(

@@ -101,10 +101,7 @@ def conditioned(
     state = with_mask(state, opening, pack(clean))
     for clip in conditions.keyframes:
         latents = codec.encode(stacked(clip, size), checkpoint=checkpoint).cpu()
-        state = with_keyframe(
-            state, transformer, latents,
-            pixel_frame=clip.place, frame_count=len(clip.frames), frame_rate=rate,
-        )  # fmt: skip
+        state = _with_clip(state, transformer, latents, place=clip.place, frame_rate=rate)
     if conditions.reference is not None:
         pictures = stacked(conditions.reference, size, smaller=reference_downscale)
         latents = codec.encode(pictures, checkpoint=checkpoint).cpu()
@@ -112,6 +109,31 @@ def conditioned(
             state, transformer, latents, downscale=reference_downscale, frame_rate=rate
         )
     return state
+
+
+def _with_clip(
+    state: State,
+    transformer: LTX2VideoTransformer3DModel,
+    latents: torch.Tensor,
+    *,
+    place: int,
+    frame_rate: float,
+) -> State:
+    """Each latent of a clip at the very frames it holds: one in the first, eight in each other.
+
+    Laid as one, as diffusers lays clips, the second latent would be seven frames late: the model would see a shot
+    that stands still before it moves.
+    """
+    first, rest = latents[:, :, :1], latents[:, :, 1:]
+    state = with_keyframe(
+        state, transformer, first, pixel_frame=place, frame_count=1, frame_rate=frame_rate
+    )
+    if not rest.shape[2]:
+        return state
+    return with_keyframe(
+        state, transformer, rest,
+        pixel_frame=place + 1, frame_count=TEMPORAL_FRAMES * rest.shape[2], frame_rate=frame_rate,
+    )  # fmt: skip
 
 
 def extra_tokens(
