@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
@@ -273,10 +274,13 @@ def _frames(
     made = request.record_range if kept else request.file_range
     head = TimeRange(request.file_range.start, made.start, made.rate)
     tail = TimeRange(made.end, request.file_range.end, made.rate)
+    # Nearly all work is done before an engine's first picture. It is asked for before any frame is in the file:
+    # from then on progress is counted in frames.
+    first = list(islice(pictures, 1))
     for record_frame in head.frames:
         yield spans[0].native(record_frame)
     count = 0
-    for picture in pictures:
+    for picture in chain(first, pictures):
         count += 1
         if count > made.length:
             break
