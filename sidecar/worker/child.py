@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from interchange.errors import BridgeError, ExhaustedError, InternalError, Reason
+from interchange.errors import BridgeError, ExhaustedError, InternalError, Reason, StoppedError
 from interchange.model.job import Progress
 from sidecar.logs import configure_child_logging
 from sidecar.readers.limits import confine_worker
@@ -84,7 +84,7 @@ class _Worker:
 
             try:
                 if engine is None:
-                    engine = self._engine(report)
+                    engine = self._engine(report, cancelled)
                 if tools is None:
                     tools = _imported(self._hello.stages)(
                         state_folder=Path(self._hello.state_folder),
@@ -98,13 +98,18 @@ class _Worker:
                 self._send(Finished(order.job_id, draft))
             self._stopped.discard(order.job_id)
 
-    def _engine(self, report: Callable[[Progress], None]) -> Any:
+    def _engine(self, report: Callable[[Progress], None], cancelled: Callable[[], bool]) -> Any:
+        def progress(phase: str, done: int, total: int) -> None:
+            if cancelled():  # the next job loads anew
+                raise StoppedError("The job was cancelled while its engine was loaded.")
+            report(Progress(phase, done, total))
+
         # Not at the top: it brings numpy, and the first sign of life is not to wait for that.
         from sidecar.pipelines.base import EngineFolders  # noqa: PLC0415
 
         folders = EngineFolders.below(Path(self._hello.state_folder), self._hello.resources)
         engine = _imported(self._hello.engines)(self._hello.engine, folders)
-        engine.load(lambda phase, done, total: report(Progress(phase, done, total)))
+        engine.load(progress)
         self._announce(engine)
         return engine
 
