@@ -1,8 +1,8 @@
-"""`ltx-probe`: `ltx-tiny` that can be held in a phase or starved of memory; a plug-in of a real sidecar.
+"""`ltx-probe` and `ltx-held`: `ltx-tiny` that is held in a phase or starved of memory; plug-ins of a real sidecar.
 
 What a job is to suffer stands in its prompt: `hold in PHASE` waits there until the job is cancelled, `linger in
 PHASE` stays there long enough to be seen by watchers, `starve N` lets memory run out in the first N denoisings.
-While a file `hold-loading` is in the state folder, loading does not end. The model, and how it stops and steps
+While a file `hold-loading` is in the state folder, `ltx-held` does not end loading. The model, and how it stops and steps
 down, are the product's own.
 """
 
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sidecar.pipelines.ltx23.limits import TINY_LIMITS
 
 if TYPE_CHECKING:  # torch takes seconds to import, and the sidecar asks for limits only
+    from interchange.model.engine import EngineLimits
     from sidecar.pipelines.base import (
         CancelCheck,
         Engine,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:  # torch takes seconds to import, and the sidecar asks for lim
     )
 
 ENGINE: Final = "ltx-probe"
+HELD: Final = "ltx-held"
 STATE: Final = "LTX_PROBE_STATE"
 HOLD_LOADING: Final = "hold-loading"
 
@@ -51,7 +53,8 @@ def install(folder: Path, *, state: Path) -> dict[str, str]:
     metadata.mkdir(parents=True)
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: ltx-probe\nVersion: 1\n")
     (metadata / "entry_points.txt").write_text(
-        f"[ltxbridge.engines]\n{ENGINE} = support.ltx_probe:ENTRY\n"
+        f"[ltxbridge.engines]\n{ENGINE} = support.ltx_probe:PROBE\n"
+        f"{HELD} = support.ltx_probe:HELD_PROBE\n"
     )
     tests = Path(__file__).resolve().parents[1]
     known = os.environ.get("PYTHONPATH")
@@ -60,16 +63,18 @@ def install(folder: Path, *, state: Path) -> dict[str, str]:
 
 
 class _Entry:
-    limits = replace(TINY_LIMITS, engine=ENGINE, summary="Test only: held and starved.")
+    def __init__(self, engine: str) -> None:
+        self.limits = replace(TINY_LIMITS, engine=engine, summary="Test only: held and starved.")
 
     def create(self) -> Engine:
-        return _probe(Path(os.environ[STATE]))
+        return _probe(self.limits, Path(os.environ[STATE]))
 
 
-ENTRY = _Entry()
+PROBE = _Entry(ENGINE)
+HELD_PROBE = _Entry(HELD)
 
 
-def _probe(state: Path) -> Engine:
+def _probe(limits: EngineLimits, state: Path) -> Engine:
     import torch
 
     from sidecar.filesystem import FileSystem
@@ -98,7 +103,8 @@ def _probe(state: Path) -> Engine:
         def load(self, progress: ProgressCallback) -> None:
             super().load(progress)
             give_up = time.monotonic() + _HELD_S
-            while (state / HOLD_LOADING).exists() and time.monotonic() < give_up:
+            while limits.engine == HELD and (state / HOLD_LOADING).exists():
+                assert time.monotonic() < give_up, "nobody stopped it"
                 progress("loading", 7, 8)
                 time.sleep(_POLL_S)
 
@@ -116,7 +122,7 @@ def _probe(state: Path) -> Engine:
 
     folders = EngineFolders.below(state)
     return Probe(
-        ENTRY.limits,
+        limits,
         folders,
         find_checkpoint=lambda _name: tiny_checkpoint(folders.cache, FileSystem()),
         device="cpu",
