@@ -39,6 +39,7 @@ from sidecar.pipelines.ltx23.runtime import open_runtime
 from sidecar.pipelines.ltx23.sizes import FULL_SIZE, ModelSize, transformer_size
 from sidecar.pipelines.ltx23.states import extra_tokens
 from sidecar.pipelines.ltx23.take import TakeRun
+from sidecar.pipelines.ltx23.text import unread
 from sidecar.pipelines.ltx23.tiers import Tier, choose_tier
 from sidecar.pipelines.ltx23.workshop import OpenRuntime, Workshop
 
@@ -47,6 +48,8 @@ FindCheckpoint = Callable[[str | None], Checkpoint]
 
 _REFERENCE_DOWNSCALE: Final = 1
 """Of IC-LoRAs whose file does not say."""
+_QUOTED_CHARACTERS: Final = 40
+"""Of a prompt's unread end: enough to find the place."""
 
 
 class LtxEngine:
@@ -266,14 +269,18 @@ class LtxEngine:
         tier = self._first_tier
         for canvas in parts:
             count = canvas.frames.length
-            conditions = conditions_of(job, canvas, made={}, reference=making.reference)
             extra = max(
                 extra_tokens(
-                    conditions, stage_size(job, divided),
-                    frame_count=count, reference_downscale=downscale,
+                    # The first stage alone follows a reference.
+                    conditions_of(
+                        job, canvas, made={}, reference=None if number else making.reference
+                    ),
+                    stage_size(job, divided),
+                    frame_count=count,
+                    reference_downscale=downscale,
                 )
-                for _, divided in making.stages
-            )  # fmt: skip
+                for number, (_, divided) in enumerate(making.stages)
+            )
             work = Work(
                 stage_size(job, making.stages[-1][1]).grid(count),
                 audio_latents(count, float(job.request.frame_rate.fraction)),
@@ -294,6 +301,7 @@ class LtxEngine:
             f"Made with {name}, recipe {recipe.name}{parts}, memory plan {runtime.tier.name!r}.",
             run.effort.remark,
             *run.making.remarks,
+            _too_long(unread(runtime.components.tokenizer, run.making.prompt)),
             *self._workshop.remarks,
         ]
         if run.making.loras:
@@ -312,6 +320,13 @@ def _own_pictures(
         stop_if(cancelled)
         yield job.sources[0].picture(record_frame)
         progress("keeping pictures", done, frames.length)
+
+
+def _too_long(unread_words: str) -> str:
+    if not unread_words:
+        return ""
+    start = unread_words[:_QUOTED_CHARACTERS]
+    return f"The prompt is longer than the model reads. Nothing from {start!r} on was heard; shorten it."
 
 
 def _downscale(making: Making) -> int:

@@ -50,6 +50,20 @@ def text_features(
     return torch.stack(states, dim=-1).flatten(2, 3), mask
 
 
+def unread(tokenizer: Any, text: str) -> str:
+    """What of a text the model never sees: all that follows its first 1,024 tokens.
+
+    Args:
+        tokenizer: Gemma's.
+        text: As `text_features` takes it.
+    """
+    text = text.strip()
+    read = tokenizer(
+        text, truncation=True, max_length=TEXT_TOKENS, return_offsets_mapping=True
+    ).offset_mapping
+    return text[max((end for _, end in read), default=0) :].strip()
+
+
 def connected(connectors: LTX2TextConnectors, features: torch.Tensor, mask: torch.Tensor) -> Prompt:
     """What the transformer attends to.
 

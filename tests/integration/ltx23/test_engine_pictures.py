@@ -16,7 +16,9 @@ from interchange.model.media import Raster
 from interchange.timebase import FrameRate
 from sidecar.pipelines.base import EngineJob
 from sidecar.pipelines.ltx23.engine import LtxEngine
+from sidecar.pipelines.ltx23.memory import Work
 from sidecar.pipelines.ltx23.recipes import RECIPES
+from sidecar.pipelines.ltx23.tiers import Tier
 
 RATES = ("23.976", "29.97", "59.94")
 
@@ -156,6 +158,33 @@ def test_remarks_say_what_was_done(tiny_engine: LtxEngine) -> None:
     assert "Test only" in remarks
     assert "11 forwards" in remarks
     assert "negative= did nothing" in remarks
+
+
+def test_memory_is_planned_for_a_reference_in_the_first_stage_alone(
+    tiny_engine: LtxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    planned_for: list[Work] = []
+
+    def noting(work: Work, tier: Tier, *_: object, **__: object) -> Tier:
+        planned_for.append(work)
+        return tier
+
+    monkeypatch.setattr("sidecar.pipelines.ltx23.engine.fit", noting)
+    taken(tiny_engine, planned(JobKind.RESTYLE, length=9, raster=Raster(128, 64)))
+    (work,) = planned_for
+    assert work.grid.tokens == 2 * 2 * 4
+    assert work.extra_tokens == 2 * 1 * 2  # at half of height and width
+
+
+def test_the_end_of_a_prompt_that_is_not_read_is_told(tiny_engine: LtxEngine) -> None:
+    words = "rain " * 300 + "on the last roof " + "x" * 5000
+    job = planned(JobKind.GENERATE, length=1)
+    taken(tiny_engine, replanned(job, prompt="rain on a roof"))
+    assert "longer than the model reads" not in " ".join(tiny_engine.remarks)
+    taken(tiny_engine, replanned(job, prompt=words))
+    assert "The prompt is longer than the model reads. Nothing from " in " ".join(
+        tiny_engine.remarks
+    )
 
 
 def test_a_preset_whose_lora_is_not_there_is_refused(tiny_engine: LtxEngine) -> None:
