@@ -220,14 +220,23 @@ def source_rate(spec: JobSpec) -> FrameRate:
 
 
 @contextmanager
-def studio_in(folder: Path) -> Iterator[Studio]:
-    """A sidecar of one's own, with its state and media below a folder; short, for its socket."""
+def studio_in(folder: Path, *, model_cache_gb: int = 0) -> Iterator[Studio]:
+    """A sidecar of one's own, with its state and media below a folder.
+
+    Args:
+        folder: Short, for its socket.
+        model_cache_gb: What it may keep of takes; nothing, as a rule: what another test made would prove nothing.
+    """
     folder = folder.resolve()
     for name in ("media", "takes"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    # A take whose latents were kept from another test would prove nothing.
     settings = Settings(
-        folder / "state", folder / "run", log_level="info", drain_grace_s=1, model_cache_gb=0
+        folder / "state",
+        folder / "run",
+        log_level="info",
+        drain_grace_s=1,
+        device="cpu",
+        model_cache_gb=model_cache_gb,
     )
     roots = [folder / "media", folder / "takes"]
     with (
