@@ -117,9 +117,9 @@ def inspect(
 def _of_file(path: Path) -> tuple[Form, Header | None, set[str]]:
     """Form, header and components of a single file."""
     refuse_pickle(path)
-    if not path.exists():
+    if not path.is_file():
         raise NotFoundError(
-            f"{path} is not there. Name a folder in the diffusers layout, an original .safetensors or a .gguf "
+            f"{path} is no file, or not there. Name a folder in the diffusers layout, an original .safetensors or a .gguf "
             "file.",
             metadata={"path": str(path)},
         )

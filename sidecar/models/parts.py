@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -35,6 +36,7 @@ ORIGINAL_PREFIXES: Final[Mapping[str, tuple[str, ...]]] = {
 
 DIFFUSERS_WEIGHTS: Final = "diffusion_pytorch_model"
 TRANSFORMERS_WEIGHTS: Final = "model"
+_ADAPTER: Final = "adapter_config.json"
 _LOADED_SUFFIXES: Final = frozenset({".jinja", ".json", ".model", ".safetensors", ".txt"})
 _MOST_CONFIG_BYTES: Final = 64 << 20  # an index of shards names every tensor
 
@@ -48,7 +50,9 @@ def config_of(folder: Path, name: str = "config.json") -> Mapping[str, Any]:
     """
     path = folder / name
     try:
-        if path.stat().st_size > _MOST_CONFIG_BYTES:
+        status = path.stat()
+        # A pipe would never end.
+        if not stat.S_ISREG(status.st_mode) or status.st_size > _MOST_CONFIG_BYTES:
             raise _no_config(path)
         value = json.loads(path.read_bytes())
     except OSError as error:
@@ -110,6 +114,7 @@ def text_files(homes: Sequence[Path], text_encoder: Path | None) -> dict[str, Pa
     Raises:
         NotFoundError: There is none, or a file is missing.
         InvalidInputError: It is not Gemma 3.
+        UnsupportedError: It is an adapter over other weights.
     """
     home = text_encoder or next((home for home in homes if (home / TEXT_ENCODER).is_dir()), None)
     if home is None:
@@ -124,6 +129,13 @@ def text_files(homes: Sequence[Path], text_encoder: Path | None) -> dict[str, Pa
             f"{encoder} holds a text model of the type {kind!r} where Gemma 3 with pictures ('gemma3') was "
             "expected. Take google/gemma-3-12b-it or a quantised one of it.",
             metadata={"path": str(encoder), "expected": "gemma3"},
+        )
+    if (encoder / _ADAPTER).exists():
+        # transformers would follow it to other weights, which nobody has pinned.
+        raise UnsupportedError(
+            f"{encoder} has an {_ADAPTER}: an adapter over other weights is not read. Take Gemma 3 itself.",
+            reason=Reason.FORMAT_UNSUPPORTED,
+            metadata={"path": str(encoder / _ADAPTER)},
         )
     files = _weighty(encoder, TRANSFORMERS_WEIGHTS, TEXT_ENCODER)
     tokenizer = text_folder(home, TOKENIZER)

@@ -37,11 +37,15 @@ from sidecar.pipelines.ltx23.weights import (
     read_component,
     read_gguf,
     read_upsampler,
+    translated,
 )
 
 M = TypeVar("M")
 
 PHASE: Final = "loading"
+
+# Not said, transformers asks on the terminal whether to run the programs that come with the weights.
+_OWN_CODE_ONLY: Final = {"local_files_only": True, "trust_remote_code": False}
 
 # Sound is a few thousand numbers a second and heard at once: it is computed in full.
 _SOUND_DTYPE: Final = torch.float32
@@ -98,9 +102,11 @@ def load_text_encoder(checkpoint: Checkpoint, dtype: torch.dtype) -> Gemma3ForCo
         InvalidInputError: Its files are not those of Gemma 3.
     """
     folder = text_folder(_text_home(checkpoint), TEXT_ENCODER)
+    # A configuration may name an attention kernel of some repository, which would be fetched and run.
+    options = {"dtype": dtype, "attn_implementation": "sdpa"}
     with without_progress_bars(), torch.random.fork_rng(devices=[]):
         encoder: Gemma3ForConditionalGeneration = _pretrained(
-            Gemma3ForConditionalGeneration, folder, {"dtype": dtype}
+            Gemma3ForConditionalGeneration, folder, options
         )
     return encoder
 
@@ -191,7 +197,7 @@ def _text_home(checkpoint: Checkpoint) -> Path:
 
 def _tokenizer(checkpoint: Checkpoint) -> Any:
     folder = text_folder(_text_home(checkpoint), TOKENIZER)
-    return _read(folder, lambda: AutoTokenizer.from_pretrained(folder, local_files_only=True))
+    return _read(folder, lambda: AutoTokenizer.from_pretrained(folder, **_OWN_CODE_ONLY))
 
 
 def load_processor(checkpoint: Checkpoint) -> Any:
@@ -205,7 +211,7 @@ def load_processor(checkpoint: Checkpoint) -> Any:
         (folder / name).is_file() for name in ("processor_config.json", "preprocessor_config.json")
     ):
         return None
-    return _read(folder, lambda: Gemma3Processor.from_pretrained(folder, local_files_only=True))
+    return _read(folder, lambda: Gemma3Processor.from_pretrained(folder, **_OWN_CODE_ONLY))
 
 
 def _upsampler(checkpoint: Checkpoint, dtype: torch.dtype) -> LTX2LatentUpsamplerModel | None:
@@ -243,12 +249,6 @@ def _pretrained(kind: type[Any], folder: Path, options: dict[str, Any]) -> Any:
     return module.eval().requires_grad_(requires_grad=False)
 
 
-def _read(folder: Path, load: Callable[[], Any]) -> Any:
-    """Load by a library, and say in the editor's words what it could not."""
-    try:
+def _read(folder: Path, load: Callable[[], M]) -> M:
+    with translated(folder):
         return load()
-    except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
-        raise InvalidInputError(
-            f"{folder} cannot be loaded: {error} Run `ltxbridge models verify`, or download it again.",
-            metadata={"path": str(folder)},
-        ) from error

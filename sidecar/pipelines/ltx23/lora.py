@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from sidecar.models.checkpoint import LoraUse
 from sidecar.models.header import SUFFIX, Header, read_header, refuse_pickle
 from sidecar.pipelines.ltx23.remap import component_keys
+from sidecar.pipelines.ltx23.weights import translated
 
 _PREFIXES: Final = (
     "transformer.",
@@ -34,6 +36,7 @@ _DOWN: Final = (".lora_A.weight", ".lora_down.weight")
 _UP: Final = (".lora_B.weight", ".lora_up.weight")
 _ALPHA: Final = ".alpha"
 _REFERENCE: Final = "reference_downscale_factor"
+_MOST_DOWNSCALE: Final = 64
 _TRAINING: Final = "lora_adapter_metadata"
 
 
@@ -124,9 +127,9 @@ def reference_downscale_factor(path: Path) -> int | None:
         factor = float(stated)
     except ValueError:
         factor = 0.0
-    if factor < 1 or not factor.is_integer():
+    if not 1 <= factor <= _MOST_DOWNSCALE or not factor.is_integer():
         raise InvalidInputError(
-            f"{path} says that its {_REFERENCE} is {stated!r}; it should be a whole number from 1 up. Ask whoever "
+            f"{path} says that its {_REFERENCE} is {stated[:40]!r}; it should be a whole number from 1 to {_MOST_DOWNSCALE}. Ask whoever "
             "trained it for a file that says it right.",
             metadata={"path": str(path), "key": _REFERENCE},
         )
@@ -150,24 +153,38 @@ def _read(use: LoraUse, transformer: torch.nn.Module) -> dict[str, _Delta]:
     layers = _by_layer(use.path, header)
     alphas = _trained_alphas(header)
     deltas = {}
-    with safe_open(use.path, framework="pt") as file:
+    with translated(use.path), safe_open(use.path, framework="pt") as file:
         for name, keys in sorted(layers.items()):
             layer = _layer(transformer, name, use.path)
+            _check_shapes(use.path, name, layer, header, keys)
             down, up = file.get_tensor(keys["down"]), file.get_tensor(keys["up"])
             rank = down.shape[0]
-            expected = ((rank, layer.in_features), (layer.out_features, rank))
-            if (tuple(down.shape), tuple(up.shape)) != expected:
-                raise _unfit(
-                    use.path, name,
-                    f"takes {layer.in_features} and gives {layer.out_features} channels",
-                    f"takes {down.shape[-1]} and gives {up.shape[0]}",
-                )  # fmt: skip
             alpha = alphas.get(name, alphas.get("", float(rank)))
             if "alpha" in keys:
                 alpha = float(file.get_tensor(keys["alpha"]))
+            factor = use.strength * alpha / rank
+            # One NaN makes every pixel of a take one.
+            sums = (factor, float(down.double().sum()), float(up.double().sum()))
+            if not all(map(math.isfinite, sums)):
+                raise _damaged(use.path, f"{name} holds numbers that are none (NaN or infinite)")
             device = layer.weight.device
-            deltas[name] = _Delta(down.to(device), up.to(device), use.strength * alpha / rank)
+            deltas[name] = _Delta(down.to(device), up.to(device), factor)
     return deltas
+
+
+def _check_shapes(
+    path: Path, name: str, layer: torch.nn.Linear, header: Header, keys: Mapping[str, str]
+) -> None:
+    down, up = header.tensors[keys["down"]].shape, header.tensors[keys["up"]].shape
+    if len(down) != 2 or len(up) != 2 or not down[0]:
+        raise _damaged(path, f"{name} has the shapes {list(down)} and {list(up)}")
+    rank = down[0]
+    if (down, up) != ((rank, layer.in_features), (layer.out_features, rank)):
+        raise _unfit(
+            path, name,
+            f"takes {layer.in_features} and gives {layer.out_features} channels",
+            f"takes {down[1]} and gives {up[0]}",
+        )  # fmt: skip
 
 
 def _by_layer(path: Path, header: Header) -> dict[str, dict[str, str]]:
@@ -206,7 +223,7 @@ def _trained_alphas(header: Header) -> Mapping[str, float]:
         }
         if "transformer.lora_alpha" in stated:
             alphas[""] = float(stated["transformer.lora_alpha"])
-    except (ValueError, TypeError, AttributeError, RecursionError):
+    except (ValueError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
     return alphas
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -14,17 +15,50 @@ from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3
 from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from safetensors import safe_open
 
-from interchange.errors import InvalidInputError, Reason, UnsupportedError
+from interchange.errors import BridgeError, InvalidInputError, Reason, UnsupportedError
 from sidecar.models.header import read_header
 from sidecar.pipelines.ltx23.architecture import STATED_FACTS
 from sidecar.pipelines.ltx23.remap import component_keys
 
 M = TypeVar("M", bound=torch.nn.Module)
 
+_LONGEST_COMPLAINT: Final = 400
+
 _FP8: Final = (torch.float8_e4m3fn, torch.float8_e5m2)
 _SCALES: Final = (".weight_scale", ".scale_weight")
 # Beside the weights in scaled files: what their own kernels need, and we do not.
 _SIDE_NOTES: Final = (*_SCALES, ".input_scale", ".scale_input", "scaled_fp8", ".comfy_quant")
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Say in the editor's words what a library could not read.
+
+    Args:
+        path: What it reads.
+
+    Raises:
+        UnsupportedError: The files want a program of their own to be run.
+        InvalidInputError: They are damaged, or of another model.
+    """
+    try:
+        yield
+    except (BridgeError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the libraries raise whatever they meet, plain `Exception` as well
+        if "trust_remote_code" in str(error):
+            raise UnsupportedError(
+                f"{path} asks for a program of its own to be run, which is never done. Take the weights of LTX-2.3 "
+                "and Gemma 3 as they were published.",
+                reason=Reason.FORMAT_UNSUPPORTED,
+                metadata={"path": str(path)},
+            ) from error
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise InvalidInputError(
+            f"{path} cannot be loaded: {words[:_LONGEST_COMPLAINT]}. Run `ltxbridge models verify`, or download it "
+            "again.",
+            metadata={"path": str(path)},
+        ) from error
 
 
 def read_component(
@@ -44,7 +78,7 @@ def read_component(
     """
     header = read_header(path)
     keys = component_keys(header.tensors, component)
-    with safe_open(path, framework="pt") as file:
+    with translated(path), safe_open(path, framework="pt") as file:
         scales = {key: file.get_tensor(key) for key in header.tensors if key.endswith(_SCALES)}
         tensors = {
             new: _full(file.get_tensor(old), old, scales, dtype)
@@ -161,7 +195,9 @@ def read_gguf(path: Path, config: Path, dtype: torch.dtype) -> LTX2VideoTransfor
             reason=Reason.DEPENDENCY_MISSING,
             metadata={"path": str(path), "package": "gguf"},
         ) from error
-    except (ValueError, OSError) as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # the reader indexes into whatever it is given
         raise InvalidInputError(
             f"{path} is no GGUF file that can be read: {error}. Download it again.",
             metadata={"path": str(path)},
@@ -177,7 +213,9 @@ def read_gguf(path: Path, config: Path, dtype: torch.dtype) -> LTX2VideoTransfor
             torch_dtype=dtype,
             local_files_only=True,
         )
-    except (ValueError, KeyError, RuntimeError) as error:
+    except (MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # of diffusers' own kinds, too
         raise InvalidInputError(
             f"{path} does not fit the transformer of LTX-2.3: {error}. Take a GGUF of ltx-2.3-22b.",
             metadata={"path": str(path)},
@@ -192,23 +230,24 @@ def read_upsampler(path: Path, dtype: torch.dtype) -> LTX2LatentUpsamplerModel:
         InvalidInputError: It is none.
     """
     shapes = {key: entry.shape for key, entry in read_header(path).tensors.items()}
-    middle, channels = shapes["initial_conv.weight"][:2]
-    blocks = {key.split(".")[1] for key in shapes if key.startswith("res_blocks.")}
-    rational = "upsampler.conv.weight" in shapes
-    config = {
-        "in_channels": channels,
-        "mid_channels": middle,
-        "num_blocks_per_stage": len(blocks),
-        "dims": len(shapes["initial_conv.weight"]) - 2,
-        "spatial_upsample": True,
-        "temporal_upsample": False,
-        "rational_spatial_scale": 2.0,
-        "use_rational_resampler": rational,
-    }
-    with safe_open(path, framework="pt") as file:
-        tensors = {key: file.get_tensor(key).to(dtype) for key in shapes}
-    kind: Any = LTX2LatentUpsamplerModel
-    upsampler: LTX2LatentUpsamplerModel = filled(kind, config, tensors, path=path)
+    with translated(path):
+        middle, channels = shapes["initial_conv.weight"][:2]
+        blocks = {key.split(".")[1] for key in shapes if key.startswith("res_blocks.")}
+        rational = "upsampler.conv.weight" in shapes
+        config = {
+            "in_channels": channels,
+            "mid_channels": middle,
+            "num_blocks_per_stage": len(blocks),
+            "dims": len(shapes["initial_conv.weight"]) - 2,
+            "spatial_upsample": True,
+            "temporal_upsample": False,
+            "rational_spatial_scale": 2.0,
+            "use_rational_resampler": rational,
+        }
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key).to(dtype) for key in shapes}
+        kind: Any = LTX2LatentUpsamplerModel
+        upsampler: LTX2LatentUpsamplerModel = filled(kind, config, tensors, path=path)
     return upsampler
 
 

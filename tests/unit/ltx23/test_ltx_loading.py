@@ -233,6 +233,40 @@ def test_a_file_put_beside_the_pinned_ones_is_not_loaded(own_folder: Path) -> No
         load_components(checkpoint, dtype=torch.float32, progress=_unheard)
 
 
+@pytest.mark.parametrize("named", ["evil.Tokenizer", "owner/repository--evil.Tokenizer"])
+def test_no_program_that_comes_with_weights_is_run_and_nobody_is_asked(
+    own_folder: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    """Not told otherwise, transformers asks on the terminal, where an editor may well say yes."""
+    _change(
+        own_folder / "tokenizer" / "tokenizer_config.json",
+        tokenizer_class="Evil", auto_map={"AutoTokenizer": [named, named]},
+    )  # fmt: skip
+    ran = own_folder.parent / "ran"
+    (own_folder / "tokenizer" / "evil.py").write_text(
+        f"open({str(ran)!r}, 'w').close()\nclass Tokenizer: pass\n"
+    )
+
+    def asked(_question: str = "") -> str:
+        pytest.fail("a question was asked")
+
+    monkeypatch.setattr("builtins.input", asked)
+    with pytest.raises(UnsupportedError, match="program of its own"):
+        load_components(_checkpoint(own_folder), dtype=torch.float32, progress=_unheard)
+    assert not ran.exists()
+
+
+@pytest.mark.parametrize("key", ["attn_implementation", "_attn_implementation"])
+def test_no_kernel_that_a_configuration_names_is_fetched(own_folder: Path, key: str) -> None:
+    _change(own_folder / "text_encoder" / "config.json", **{key: "owner/flash-attention"})
+    encoder = load_text_encoder(_checkpoint(own_folder), torch.float32)
+    assert encoder.config._attn_implementation == "sdpa"
+
+
+def _change(path: Path, **changes: object) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
 def test_an_original_upsampler_takes_its_widths_from_its_tensors(
     tiny_folder: Path, tiny_checkpoint: Checkpoint, tiny_components: Components, tmp_path: Path
 ) -> None:
@@ -309,6 +343,12 @@ def test_a_gguf_that_is_none_is_said(tiny_folder: Path, tmp_path: Path) -> None:
     path.write_bytes(b"GGUF" + b"\0" * 64)
     with pytest.raises(InvalidInputError, match="no GGUF file that can be read"):
         load_components(_checkpoint(path, base=tiny_folder), dtype=torch.float32, progress=_unheard)
+    for junk in (b"", b"\3\0\0\0", b"\3\0\0\0" + b"\xff" * 64):
+        path.write_bytes(b"GGUF" + junk)
+        with pytest.raises(InvalidInputError, match="no GGUF file that can be read"):
+            load_components(
+                _checkpoint(path, base=tiny_folder), dtype=torch.float32, progress=_unheard
+            )
     path.write_bytes(b"JUNK")
     with pytest.raises(InvalidInputError, match="is no GGUF file"):
         inspect(path, base=tiny_folder)

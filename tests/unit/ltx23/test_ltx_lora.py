@@ -254,6 +254,60 @@ def test_other_kinds_are_refused_by_the_key(
         pytest.fail("not a LoRA of ours")
 
 
+@pytest.mark.parametrize(
+    ("changes", "metadata", "words"),
+    [
+        ({"lora_A": torch.zeros(0, 16), "lora_B": torch.zeros(48, 0)}, {}, "has the shapes"),
+        ({"lora_A": torch.tensor(1.0)}, {}, r"has the shapes \[\] and \[48, 3\]"),
+        ({"lora_A": torch.full((3, 16), float("nan"))}, {}, "NaN or infinite"),
+        ({"lora_B": torch.full((48, 3), float("inf"))}, {}, "NaN or infinite"),
+        ({"alpha": torch.ones(2)}, {}, "cannot be loaded"),
+        ({"alpha": torch.tensor(float("nan"))}, {}, "NaN or infinite"),
+        ({}, {"lora_adapter_metadata": '{"transformer.lora_alpha": NaN}'}, "NaN or infinite"),
+    ],
+)
+def test_a_lora_of_nonsense_is_refused_before_it_works(
+    transformer: torch.nn.Module,
+    tmp_path: Path,
+    changes: dict[str, torch.Tensor],
+    metadata: dict[str, str],
+    words: str,
+) -> None:
+    tensors = {
+        f"proj_in.{part}{'' if part == 'alpha' else '.weight'}": tensor
+        for part, tensor in (
+            {"lora_A": torch.ones(3, 16), "lora_B": torch.ones(48, 3)} | changes
+        ).items()
+    }
+    path = _diffusers(tmp_path / "bad.safetensors", tensors, **metadata)
+    layer = transformer.get_submodule("proj_in")
+    with (
+        pytest.raises(InvalidInputError, match=words),
+        applied_loras(transformer, (LoraUse(path),)),
+    ):
+        pytest.fail("it would spoil every picture")
+    assert transformer.get_submodule("proj_in") is layer
+
+
+def test_a_lora_whose_halves_overlap_is_refused(
+    transformer: torch.nn.Module, tmp_path: Path
+) -> None:
+    """Our own reading of headers does not look at where tensors lie; the format's library does."""
+    header = json.dumps(
+        {
+            "proj_in.lora_A.weight": {"dtype": "F32", "shape": [3, 16], "data_offsets": [0, 192]},
+            "proj_in.lora_B.weight": {"dtype": "F32", "shape": [48, 3], "data_offsets": [0, 576]},
+        }
+    ).encode()
+    path = tmp_path / "overlap.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(576))
+    with (
+        pytest.raises(InvalidInputError, match="cannot be loaded"),
+        applied_loras(transformer, (LoraUse(path),)),
+    ):
+        pytest.fail("it is damaged")
+
+
 @pytest.mark.parametrize("suffix", [".pt", ".bin", ".ckpt", ".pth"])
 def test_pickles_are_never_opened(
     transformer: torch.nn.Module, tmp_path: Path, suffix: str
@@ -271,7 +325,7 @@ def test_the_reference_of_an_ic_lora_is_read_from_its_file(tmp_path: Path) -> No
     path = tmp_path / "ic.safetensors"
     assert reference_downscale_factor(_write(path, weights)) is None
     assert reference_downscale_factor(_write(path, weights, reference_downscale_factor="2")) == 2
-    for nonsense in ("0", "-1", "1.5", "two", "nan", "inf"):
+    for nonsense in ("0", "-1", "1.5", "two", "nan", "inf", "1e300"):
         _write(path, weights, reference_downscale_factor=nonsense)
         with pytest.raises(InvalidInputError, match="reference_downscale_factor"):
             reference_downscale_factor(path)

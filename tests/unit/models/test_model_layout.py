@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import struct
 from collections.abc import Callable, Mapping
@@ -240,6 +241,10 @@ def test_no_header_breaks_the_reader(tmp_path_factory: pytest.TempPathFactory, j
         '{"a": 1}',
         '{"a": {"dtype": "F32", "shape": 1, "data_offsets": [0, 0]}}',
         '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0]}}',
+        '{"a": {"dtype": "F32", "shape": [1e999], "data_offsets": [0, 0]}}',
+        '{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 0]}}',
+        '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, Infinity]}}',
+        '{"a": {"dtype": "F32", "shape": [1], "data_offsets": [0, 1' + "0" * 99 + "]}}",
         '{"__metadata__": []}',
         "[" * 100_000,
     ],
@@ -249,3 +254,29 @@ def test_a_header_of_another_shape_is_damage(tmp_path: Path, header: str) -> Non
     path.write_bytes(struct.pack("<Q", len(header)) + header.encode())
     with pytest.raises(InvalidInputError, match="no whole"):
         read_header(path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+@pytest.mark.parametrize("name", ["distilled.safetensors", "distilled.gguf"])
+def test_a_pipe_holds_nobody_up(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    with pytest.raises(NotFoundError, match="is no file"):
+        inspect(tmp_path / name)
+    with pytest.raises((InvalidInputError, UnsupportedError)):
+        read_header(tmp_path / name)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_place_of_a_configuration_is_refused(weights: Path) -> None:
+    config = weights / "vae" / "config.json"
+    config.unlink()
+    os.mkfifo(config)
+    with pytest.raises(InvalidInputError, match="no configuration"):
+        inspect(weights)
+
+
+def test_a_text_encoder_cannot_lead_to_other_weights(weights: Path) -> None:
+    """Transformers would load what an adapter's file names in place of what was pinned."""
+    _json(weights / "text_encoder" / "adapter_config.json", {"base_model_name_or_path": "/other"})
+    with pytest.raises(UnsupportedError, match="an adapter over other weights"):
+        inspect(weights)
