@@ -10,8 +10,8 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
-from interchange.model.engine import EngineLimits, PlannedGeometry
-from interchange.model.media import Raster
+from interchange.model.engine import DigitalSourceType, EngineLimits, PlannedGeometry
+from interchange.model.media import ColourTags, Raster
 from interchange.model.request import (
     ExtendSpec,
     GenerateSpec,
@@ -63,6 +63,11 @@ def plan_geometry(
         notes.append(
             f"{limits.engine} works at {padded}; the padding is cropped back to {request.raster}."
         )
+    if unfamiliar := _unfamiliar_colour(request.colour, limits):
+        notes.append(
+            f"{limits.engine} learned from SDR pictures of BT.709, and this is {unfamiliar}: its code values go in and "
+            "come out as they are. Check highlights and saturation of the take against the shot."
+        )
     if not limits.deterministic:
         notes.append(
             f"{limits.engine} cannot promise the same frames twice: with the same seed a take may differ a "
@@ -75,6 +80,15 @@ def plan_geometry(
         generate_raster=padded,
         notes=tuple(notes),
     )
+
+
+def _unfamiliar_colour(colour: ColourTags, limits: EngineLimits) -> str:
+    """The name of a colour space that no trained engine has seen; empty for the usual ones, and for algorithms."""
+    if limits.source_type is not DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA:
+        return ""
+    gamut = {9: "BT.2020", 11: "P3", 12: "P3"}.get(colour.primaries, "")
+    curve = {16: "PQ", 18: "HLG"}.get(colour.transfer, "")
+    return " ".join(name for name in (gamut, curve) if name)
 
 
 def _superset_note(

@@ -8,7 +8,8 @@ from support.marked import OPTIONS, RATE, clip, engines, facts, limits, plan, se
 from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from interchange.geometry import check_keys, plan_geometry
 from interchange.model.directive import AudioPolicy, Box, JobKind, Quality, StartFrom
-from interchange.model.media import Raster
+from interchange.model.engine import DigitalSourceType
+from interchange.model.media import ColourTags, Raster
 from interchange.timebase import TimeRange
 
 A = clip("shot A", start=1000, length=100)
@@ -34,6 +35,26 @@ def test_engine_that_makes_anything_needs_no_padding():
     assert geometry.deliver_range == request.file_range
     assert geometry.generate_raster == geometry.deliver_raster == request.raster
     assert geometry.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("colour", "said"),
+    [
+        (ColourTags(1, 1, 1), ""),
+        (ColourTags(6, 6, 6), ""),
+        (ColourTags(9, 16, 9), "BT.2020 PQ"),
+        (ColourTags(9, 18, 9), "BT.2020 HLG"),
+        (ColourTags(9, 14, 9), "BT.2020"),
+        (ColourTags(12, 1, 1), "P3"),
+    ],
+)
+def test_colour_that_a_trained_engine_has_never_seen_is_told(colour, said):
+    request = replace(request_of("LTX: retake len=20"), colour=colour)
+    trained = limits(source_type=DigitalSourceType.TRAINED_ALGORITHMIC_MEDIA)
+    notes = plan_geometry(request, trained).notes
+    assert len(notes) == bool(said)
+    assert not said or f"this is {said}: its code values go in and come out as they are" in notes[0]
+    assert plan_geometry(request, limits()).notes == (), "algorithms treat all colour alike"
 
 
 def test_kept_handles_are_not_made():
