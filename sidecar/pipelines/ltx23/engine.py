@@ -253,6 +253,7 @@ class LtxEngine:
             self._memory_bytes,
             frame_rate=float(job.request.frame_rate.fraction),
             tokens_per_frame=following,
+            lora_bytes=making.lora_bytes,
             at_most=MOST_CANVAS_FRAMES,
             size=self._size,
         )
@@ -286,6 +287,7 @@ class LtxEngine:
                 audio_latents(count, float(job.request.frame_rate.fraction)),
                 extra_tokens=extra,
                 upsampled=len(making.stages) > 1,
+                lora_bytes=making.lora_bytes,
             )
             delivered = job.made_range.length if len(parts) == 1 else None
             tier = fit(work, tier, self._memory_bytes, delivered_frames=delivered, size=self._size)

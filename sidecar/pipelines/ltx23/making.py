@@ -62,6 +62,15 @@ class Making:
         follows = self.reference is not None and stage is self.recipe.second
         return (() if follows else self.loras) + (self.distilling if stage.distilled else ())
 
+    @property
+    def lora_bytes(self) -> int:
+        """What all LoRAs weigh, as no stage has more; one that is not there is told when it is read.
+
+        The same for a draft and its final, which are cut into the same windows.
+        """
+        uses = (*self.loras, *self.distilling)
+        return sum(use.path.stat().st_size for use in uses if use.path.is_file())
+
 
 def decide(request: GenerationRequest, preset: Preset | None, checkpoint: Checkpoint) -> Making:
     """Choose recipe, LoRAs and words for a request.

@@ -81,6 +81,7 @@ class Work:
         extra_tokens: Video tokens that condition and are not delivered: keyframes, references.
         conditioned: Some tokens are kept, so that not all have the same timestep.
         upsampled: The canvas comes from one of half its height and width.
+        lora_bytes: LoRAs that work at the same time, as their files have them.
     """
 
     grid: LatentGrid
@@ -88,6 +89,7 @@ class Work:
     extra_tokens: int = 0
     conditioned: bool = True
     upsampled: bool = True
+    lora_bytes: int = 0
 
     @property
     def video_tokens(self) -> int:
@@ -159,7 +161,8 @@ def predict_peak(
     beside = 0 if tier.all_resident else vae  # it stays on the card with the transformer
     sound = 0 if tier.all_resident else size.sound * 4
     upsampler = 0 if tier.all_resident else size.upsampler * tier.compute_bytes
-    denoising = _transformer_bytes(tier, size) if tier.streamed else 0
+    # Beside a streamed transformer LoRAs lie in the machine's memory too, and come layer by layer.
+    denoising = _transformer_bytes(tier, size) if tier.streamed else work.lora_bytes
     decoded = _tile_pixels(work.grid, tile)
     per_value = tier.compute_bytes * CONVOLUTION_WORKSPACE
     parts = {
@@ -304,6 +307,7 @@ def most_frames(
     frame_rate: float = 24.0,
     tokens_per_frame: float = 0.0,
     conditioned: bool = True,
+    lora_bytes: int = 0,
     at_most: int = 257,
     size: ModelSize = FULL_SIZE,
 ) -> int:
@@ -316,6 +320,7 @@ def most_frames(
         frame_rate: Pictures a second.
         tokens_per_frame: Extra tokens a picture, of references as long as the canvas.
         conditioned: As in `Work`.
+        lora_bytes: Likewise.
         at_most: Not more than this.
         size: The model.
 
@@ -331,6 +336,7 @@ def most_frames(
             audio_latents(frame_count, frame_rate),
             extra_tokens=round(frame_count * tokens_per_frame),
             conditioned=conditioned,
+            lora_bytes=lora_bytes,
         )
         if any(_fits(work, candidate, device_bytes, size) for candidate in tiers):
             return frame_count
@@ -358,6 +364,7 @@ def _too_large(
         frame_rate=25.0 * grid.frame_count / max(1, work.audio_tokens),
         tokens_per_frame=work.extra_tokens / grid.frame_count,
         conditioned=work.conditioned,
+        lora_bytes=work.lora_bytes,
         at_most=grid.frame_count,
         size=size,
     )

@@ -72,6 +72,17 @@ def test_the_distilled_lora_is_applied_in_the_distilled_stage_alone() -> None:
         decide(request(), replace(preset, loras=(NOIR,)), DEV)
 
 
+def test_memory_is_planned_for_all_loras_whatever_the_quality(tmp_path: Path) -> None:
+    loras = []
+    for name, length in (("noir", 300), ("distilled-lora", 5000)):
+        loras.append(LoraUse(tmp_path / f"{name}.safetensors"))
+        loras[-1].path.write_bytes(b"0" * length)
+    missing = LoraUse(tmp_path / "missing.safetensors")
+    preset = Preset("dev-two-stage", "", "dev-two-stage", loras=(*loras, missing))
+    for quality in Quality:
+        assert decide(request(quality=quality), preset, DEV).lora_bytes == 5300
+
+
 def test_loras_of_the_checkpoint_come_first() -> None:
     own = LoraUse(Path("/models/always.safetensors"))
     making = decide(

@@ -39,6 +39,7 @@ works = st.builds(
     extra_tokens=st.integers(0, 40_000),
     conditioned=st.booleans(),
     upsampled=st.booleans(),
+    lora_bytes=st.integers(0, 8 * GB),
 )
 tiers = st.sampled_from(list(TIERS.values()))
 
@@ -89,6 +90,7 @@ def test_more_of_anything_never_takes_less(work, tier, data):
                 replace(work, extra_tokens=work.extra_tokens + 1),
                 replace(work, conditioned=True),
                 replace(work, upsampled=True),
+                replace(work, lora_bytes=work.lora_bytes + GB),
             ]
         )
     )
@@ -144,6 +146,17 @@ def test_a_short_clip_needs_no_step_down_where_the_card_holds_the_weights(gigaby
     tier = choose_tier("cuda", cap)
     if gigabytes != 40:  # bfloat16 weights alone are 38 GB
         assert fit(_work(97, SD), tier, cap) is tier
+
+
+def test_a_lora_that_does_not_fit_beside_the_weights_streams_them():
+    """The published distilled LoRA weighs 7.6 GB; the dev weights need it in the second stage."""
+    tier = choose_tier("cuda", 24 * GB)
+    clip = _work(97, SD)
+    assert fit(clip, tier, 24 * GB) is tier
+    assert fit(replace(clip, lora_bytes=7_600_000_000), tier, 24 * GB).streamed
+    assert fit(replace(clip, lora_bytes=7_600_000_000), tier, 32 * GB) is tier
+    frames = [most_frames(HD, tier, 32 * GB, lora_bytes=weight, at_most=1025) for weight in (0, GB)]
+    assert frames[1] <= frames[0]
 
 
 def test_without_a_limit_everything_fits_and_nothing_is_cut():
