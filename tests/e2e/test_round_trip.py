@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import xml.etree.ElementTree as ET
-from fractions import Fraction
 from pathlib import Path
 
 import pytest
 from support.command import ltxbridge
 from support.cutting_room import HANDLES, TAG_A, write_edit
 from support.numbered import read_movie_numbers
+from support.placed import placed_takes
 
 from interchange.timebase import FrameRate
 from sidecar.media.probe import probe_media
@@ -34,33 +33,6 @@ RATES = [
 
 def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def seconds(text: str) -> Fraction:
-    return Fraction(text.removesuffix("s"))
-
-
-def placed_takes(document: Path) -> list[tuple[Path, Fraction, Fraction, Fraction]]:
-    """(media, record start, duration, source offset), in seconds, of every take, read with ElementTree."""
-    root = ET.parse(document).getroot()  # noqa: S314 - our own file
-    assets = {asset.get("id"): asset for asset in root.iter("asset")}
-    takes = []
-    for host in root.find(".//spine"):
-        for clip in host.findall("asset-clip"):
-            asset = assets[clip.get("ref")]
-            media = Path(
-                asset.find("media-rep").get("src").removeprefix("file://").replace("%20", " ")
-            )
-            into_host = seconds(clip.get("offset")) - seconds(host.get("start", "0s"))
-            takes.append(
-                (
-                    media,
-                    seconds(host.get("offset")) + into_host,
-                    seconds(clip.get("duration")),
-                    seconds(clip.get("start")) - seconds(asset.get("start")),
-                )
-            )
-    return takes
 
 
 @pytest.mark.parametrize(("rate", "drop_frame"), RATES)
