@@ -15,6 +15,8 @@ _SIDE: Final = 8192
 _WARM_UPS: Final = 3
 _ROUNDS: Final = 10
 
+_PROCESSOR_FULL: Final = "DefaultCPUAllocator: can't allocate memory"
+
 
 def pick_device(asked: str | None = None) -> torch.device:
     """The device to compute on.
@@ -94,3 +96,14 @@ def matmul_rate(device: torch.device) -> float | None:
         left @ right
     torch.cuda.synchronize(device)
     return _ROUNDS * 2.0 * _SIDE**3 / (time.perf_counter() - start)
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, the device's or this machine's.
+
+    Args:
+        error: torch has a class for what a card says, and none for its own allocator on the processor.
+    """
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
+        isinstance(error, RuntimeError) and _PROCESSOR_FULL in str(error)
+    )

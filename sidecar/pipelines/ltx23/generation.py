@@ -23,6 +23,7 @@ from sidecar.pipelines.ltx23.preview import LatentColours, fitted_colours
 from sidecar.pipelines.ltx23.prompt import Prompt
 from sidecar.pipelines.ltx23.recipes import Stage
 from sidecar.pipelines.ltx23.runtime import Runtime
+from sidecar.pipelines.ltx23.sanity import check_numbers
 from sidecar.pipelines.ltx23.soundtrack import Soundtrack, heard
 from sidecar.pipelines.ltx23.state import State, audio_state, frozen, unpack, with_mask
 from sidecar.pipelines.ltx23.states import StageSize, conditioned
@@ -168,7 +169,7 @@ class CanvasMaker:
                 runtime.transformer(forwards=stage.forwards) as transformer,
                 applied_loras(transformer, making.loras_of(stage)),
             ):
-                return denoise(
+                made = denoise(
                     transformer,
                     pictures,
                     sound,
@@ -179,6 +180,9 @@ class CanvasMaker:
                     on_step=on_step,
                     checkpoint=self._shot.checkpoint,
                 )
+            check_numbers(made.video, "latents")
+            check_numbers(made.audio, "latents of sound")
+            return made
 
         result, found = made_once(
             runtime.cache,

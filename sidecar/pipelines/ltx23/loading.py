@@ -45,7 +45,7 @@ M = TypeVar("M")
 PHASE: Final = "loading"
 
 # Not said, transformers asks on the terminal whether to run the programs that come with the weights.
-_OWN_CODE_ONLY: Final = {"local_files_only": True, "trust_remote_code": False}
+_OWN_CODE_ONLY: Final[dict[str, Any]] = {"local_files_only": True, "trust_remote_code": False}
 
 # Sound is a few thousand numbers a second and heard at once: it is computed in full.
 _SOUND_DTYPE: Final = torch.float32

@@ -25,6 +25,7 @@ from sidecar.pipelines.base import Picture
 from sidecar.pipelines.ltx23.ahead import made_ahead
 from sidecar.pipelines.ltx23.grid import LatentGrid
 from sidecar.pipelines.ltx23.limits import SPATIAL_PX, TEMPORAL_FRAMES
+from sidecar.pipelines.ltx23.sanity import check_numbers
 from sidecar.pipelines.ltx23.tiles import Span, TileSize, spans, weights
 from sidecar.pipelines.ltx23.transfer import on_device, on_host
 
@@ -123,6 +124,7 @@ class VideoCodec:
             float32 [1, C, f, h, w] on the codec's device.
 
         Raises:
+            InvalidInputError: The model made no numbers.
             ValueError: The pictures are not on the latent grid.
         """
         frame_count, height, width, _ = pictures.shape
@@ -135,6 +137,7 @@ class VideoCodec:
             for place in tiling.places:
                 checkpoint()
                 self._encode_tile(pictures, latents, tiling, index, place)
+        check_numbers(latents, "latents of context")
         return self._normalised(latents)
 
     @torch.inference_mode()
@@ -191,6 +194,9 @@ class VideoCodec:
         Yields:
             float32 [H, W, 3], R'G'B', finite, each the caller's own. What the model makes below 0 or above 1
             is kept.
+
+        Raises:
+            InvalidInputError: The model made no numbers.
         """
         _, _, frames, height, width = latents.shape
         tiling = _Tiling.of(LatentGrid(frames, height, width), self._tile)
@@ -291,6 +297,7 @@ class VideoCodec:
         row, column = (tiling.rows[place[0]], tiling.columns[place[1]])
         seen = raw[:, :, time.slice, row.slice, column.slice].to(self._dtype)
         decoded: torch.Tensor = self._vae.decode(seen, None, return_dict=False)[0][0].float()
+        check_numbers(decoded, "pictures")
         if len(tiling.places) == 1:
             return decoded
         if canvas is None:
@@ -350,5 +357,5 @@ def _frames(time: Span) -> Span:
 
 def _pictures(frame: torch.Tensor) -> torch.Tensor:
     """[3, H, W], -1..1, as a picture [H, W, 3], 0..1, finite."""
-    coded = torch.nan_to_num(frame, nan=0.0, posinf=1.0, neginf=-1.0)
+    coded = torch.nan_to_num(frame, posinf=1.0, neginf=-1.0)
     return coded.mul_(0.5).add_(0.5).permute(1, 2, 0)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from sidecar.pipelines.ltx23.cache import TensorCache, key_of
 from sidecar.pipelines.ltx23.pictures import VideoCodec
+from sidecar.pipelines.ltx23.sanity import check_numbers
 
 MOST_PICTURES = 5
 """Pictures in a strip."""
@@ -89,6 +90,7 @@ def _fit(codec: VideoCodec, checkpoint: Callable[[], None]) -> LatentColours:
     generator = torch.Generator().manual_seed(_SEED)
     latents = torch.randn(_SAMPLES_PER_CHANNEL * channels, channels, generator=generator)
     colours = codec.mean_colours(latents, checkpoint=checkpoint)
+    check_numbers(colours, "pictures")
     known = torch.cat((latents, torch.ones(len(latents), 1)), dim=1).double()
     table = torch.linalg.lstsq(known, colours.double()).solution.float()
     return LatentColours(table[:-1].contiguous(), table[-1].contiguous())

@@ -41,6 +41,7 @@ from sidecar.pipelines.ltx23.memory import Phase, tile_for
 from sidecar.pipelines.ltx23.pictures import VideoCodec
 from sidecar.pipelines.ltx23.placement import Placement, release
 from sidecar.pipelines.ltx23.prompt import Prompt
+from sidecar.pipelines.ltx23.sanity import check_numbers
 from sidecar.pipelines.ltx23.sound import AudioCodec
 from sidecar.pipelines.ltx23.text import connected, prompt_key, text_features
 from sidecar.pipelines.ltx23.tiers import TextHome, Tier, Weights
@@ -182,6 +183,7 @@ class Runtime:
         if kept is not None and kept.keys() == {"video", "audio"}:
             return Prompt(kept["video"], kept["audio"]).to(self.device, self.dtype)
         prompt = self._encoded(text)
+        check_numbers(prompt.video, "embedding of the prompt")
         self.cache.put(key, {"video": prompt.video, "audio": prompt.audio})
         return prompt.to(self.device, self.dtype)
 

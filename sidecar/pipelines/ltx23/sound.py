@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from sidecar.pipelines.base import Sound
 from sidecar.pipelines.ltx23.mel import MelFrontEnd
 from sidecar.pipelines.ltx23.resample import resampled
+from sidecar.pipelines.ltx23.sanity import check_numbers
 
 _FADE_S = 0.005
 """In which a sound that ends too early goes to silence: long enough not to click, too short to hear."""
@@ -96,6 +97,9 @@ class AudioCodec:
 
         Returns:
             Stereo, -1..1.
+
+        Raises:
+            InvalidInputError: The model made no numbers.
         """
         waveform = self._waveform(tokens)
         own_hz = int(self._vocoder.config.output_sampling_rate)
@@ -117,6 +121,7 @@ class AudioCodec:
         latents = raw.reshape(*raw.shape[:2], -1, bins).transpose(1, 2)
         mel = self._vae.decode(latents.to(self._dtype), return_dict=False)[0]
         waveform: torch.Tensor = self._vocoder(mel.to(self._vocoder.dtype))[0].float()
+        check_numbers(waveform, "sound")
         samples: NDArray[np.float32] = waveform.T.contiguous().cpu().numpy()
         return samples
 

@@ -18,6 +18,7 @@ from safetensors import safe_open
 from interchange.errors import BridgeError, InvalidInputError, Reason, UnsupportedError
 from sidecar.models.header import read_header
 from sidecar.pipelines.ltx23.architecture import STATED_FACTS
+from sidecar.pipelines.ltx23.devices import ran_out_of_memory
 from sidecar.pipelines.ltx23.remap import component_keys
 
 M = TypeVar("M", bound=torch.nn.Module)
@@ -43,9 +44,11 @@ def translated(path: Path) -> Iterator[None]:
     """
     try:
         yield
-    except (BridgeError, MemoryError, torch.OutOfMemoryError):
+    except BridgeError:
         raise
     except Exception as error:  # the libraries raise whatever they meet, plain `Exception` as well
+        if ran_out_of_memory(error):
+            raise
         if "trust_remote_code" in str(error):
             raise UnsupportedError(
                 f"{path} asks for a program of its own to be run, which is never done. Take the weights of LTX-2.3 "
@@ -195,9 +198,9 @@ def read_gguf(path: Path, config: Path, dtype: torch.dtype) -> LTX2VideoTransfor
             reason=Reason.DEPENDENCY_MISSING,
             metadata={"path": str(path), "package": "gguf"},
         ) from error
-    except MemoryError:
-        raise
     except Exception as error:  # the reader indexes into whatever it is given
+        if ran_out_of_memory(error):
+            raise
         raise InvalidInputError(
             f"{path} is no GGUF file that can be read: {error}. Download it again.",
             metadata={"path": str(path)},
@@ -213,9 +216,9 @@ def read_gguf(path: Path, config: Path, dtype: torch.dtype) -> LTX2VideoTransfor
             torch_dtype=dtype,
             local_files_only=True,
         )
-    except (MemoryError, torch.OutOfMemoryError):
-        raise
     except Exception as error:  # of diffusers' own kinds, too
+        if ran_out_of_memory(error):
+            raise
         raise InvalidInputError(
             f"{path} does not fit the transformer of LTX-2.3: {error}. Take a GGUF of ltx-2.3-22b.",
             metadata={"path": str(path)},

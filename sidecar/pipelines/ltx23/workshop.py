@@ -11,6 +11,7 @@ import torch
 from interchange.errors import ExhaustedError, InternalError, Reason
 from sidecar.models.checkpoint import Checkpoint
 from sidecar.pipelines.base import EngineFolders, ProgressCallback
+from sidecar.pipelines.ltx23.devices import ran_out_of_memory
 from sidecar.pipelines.ltx23.runtime import Runtime
 from sidecar.pipelines.ltx23.tiers import Tier, lower_tier
 
@@ -90,10 +91,8 @@ class Workshop:
         while True:
             try:
                 return work(self.runtime)
-            except torch.OutOfMemoryError as error:
-                failure = error.with_traceback(
-                    None
-                )  # its frames hold the tensors that filled the memory
+            except (RuntimeError, MemoryError) as error:
+                failure = _out_of_memory(error)
             self._step_down(failure)
 
     def attempt_stream(self, work: Callable[[Runtime], Iterator[_T]]) -> Iterator[_T]:
@@ -110,8 +109,8 @@ class Workshop:
                     if index >= skipped:
                         given += 1
                         yield thing
-            except torch.OutOfMemoryError as error:
-                failure = error.with_traceback(None)
+            except (RuntimeError, MemoryError) as error:
+                failure = _out_of_memory(error)
             else:
                 return
             self._step_down(failure)
@@ -132,21 +131,19 @@ class Workshop:
                 folders=self._folders,
                 progress=self._progress,
             )
-        except torch.OutOfMemoryError as error:
-            failure = error.with_traceback(None)
+        except (RuntimeError, MemoryError) as error:
+            failure = _out_of_memory(error)
         else:
             self._opened = (checkpoint, tier)
             return
         self._open_lower(checkpoint, tier, failure)
 
-    def _step_down(self, cause: torch.OutOfMemoryError) -> None:
+    def _step_down(self, cause: Exception) -> None:
         if self._opened is None:
             raise InternalError("Memory ran out with no model open.") from cause
         self._open_lower(*self._opened, cause)
 
-    def _open_lower(
-        self, checkpoint: Checkpoint, tier: Tier, cause: torch.OutOfMemoryError
-    ) -> None:
+    def _open_lower(self, checkpoint: Checkpoint, tier: Tier, cause: Exception) -> None:
         lower = lower_tier(tier)
         self.close()
         if self._stepped_down or lower is None:
@@ -162,6 +159,13 @@ class Workshop:
             f"Memory ran out in the plan {tier.name!r}; the take was finished in {lower.name!r}, which is slower.",
         )
         self._open(checkpoint, lower)
+
+
+def _out_of_memory(error: Exception) -> Exception:
+    """The error without its frames, which hold the tensors that filled the memory; any other is raised again."""
+    if not ran_out_of_memory(error):
+        raise error
+    return error.with_traceback(None)
 
 
 def _unheard(_phase: str, _done: int, _total: int) -> None:
