@@ -101,10 +101,8 @@ def full_transformer(*, blocks: int) -> LTX2VideoTransformer3DModel:
     return _bfloat16(model)
 
 
-def forward(
-    model: LTX2VideoTransformer3DModel, *, video: int, audio: int, conditioned: bool
-) -> Callable[[], object]:
-    """One call of a full-width transformer for so many tokens."""
+def forward(model: LTX2VideoTransformer3DModel, *, video: int, audio: int) -> Callable[[], object]:
+    """One call of a full-width transformer for so many tokens, as the loop makes it: no token has its own timestep."""
 
     def empty(*shape: int, dtype: torch.dtype = torch.bfloat16) -> torch.Tensor:
         return torch.empty(*shape, dtype=dtype, device=META)
@@ -115,8 +113,8 @@ def forward(
             audio_hidden_states=empty(1, audio, 128),
             encoder_hidden_states=empty(1, 1024, 4096),
             audio_encoder_hidden_states=empty(1, 1024, 2048),
-            timestep=empty(1, video) if conditioned else empty(1),
-            audio_timestep=empty(1, audio) if conditioned else empty(1),
+            timestep=empty(1),
+            audio_timestep=empty(1),
             sigma=empty(1),
             audio_sigma=empty(1),
             video_coords=empty(1, 3, video, 2, dtype=torch.float32),

@@ -70,13 +70,6 @@ class Canvas:
         """Latent frames of the canvas."""
         return (self.frames.length - 1) // TEMPORAL_FRAMES + 1
 
-    @property
-    def generated_latents(self) -> range:
-        """Latent frames that are made; the others are kept."""
-        return range(
-            self._latents_before(self.generate.start), self._latents_before(self.generate.end)
-        )
-
     def pictures_of(self, latent: int) -> TimeRange:
         """Record frames one latent frame holds."""
         start = self.frames.start
@@ -102,10 +95,6 @@ class Canvas:
             token for token in range(count) if _token_end(token) > start and _token_start(token) < end
         ]  # fmt: skip
         return range(meeting[0], meeting[-1] + 1) if meeting else range(0)
-
-    def _latents_before(self, record_frame: int) -> int:
-        place = self.place(record_frame)
-        return 0 if place == 0 else (place - 1) // TEMPORAL_FRAMES + 1
 
 
 def _token_start(token: int) -> Fraction:

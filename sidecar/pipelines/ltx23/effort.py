@@ -42,7 +42,6 @@ class Effort:
         passes = (stage.guidance or UNGUIDED).passes(video=made[0], audio=made[1])
         forwards = stage.steps * len(passes)
         self.forwards += forwards
-        # Timesteps are embedded once for each noise there is, however many tokens have it.
         self.flops += forwards * forward_flops(
             self.size, pictures.mask.shape[1], sound.mask.shape[1]
         )

@@ -117,9 +117,8 @@ def _tail_offset(
     if not canvas.tail.length:
         return None
     kept = canvas.tail.length // TEMPORAL_FRAMES
-    last = made.video[
-        :, :, -(kept + 2) :
-    ]  # one before gives a single picture, one more its neighbourhood
+    # One before them gives a single picture, one more its neighbourhood.
+    last = made.video[:, :, -(kept + 2) :]
     skipped = (last.shape[2] - 1 - kept) * TEMPORAL_FRAMES + 1
     wanted = min(_SEAM_FRAMES, canvas.tail.length)
     decoded = codec.decode(last, checkpoint=shot.checkpoint, progress=_untold)

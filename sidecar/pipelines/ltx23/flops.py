@@ -21,33 +21,22 @@ _UPSAMPLE_PER_LATENT = 2_375_811_072
 """The full-size latent upsampler, per latent of its input."""
 
 
-def forward_flops(
-    size: TransformerSize,
-    video_tokens: int,
-    audio_tokens: int,
-    *,
-    text_tokens: int = TEXT_TOKENS,
-    conditioned: bool = False,
-) -> int:
+def forward_flops(size: TransformerSize, video_tokens: int, audio_tokens: int) -> int:
     """Work of one forward of the transformer; the passes that guidance compares count alike.
+
+    Timesteps count once: the loop embeds one for each noise there is, however many tokens have it.
 
     Args:
         size: The transformer.
         video_tokens: N, those that condition included.
         audio_tokens: A.
-        text_tokens: L, for either modality.
-        conditioned: Tokens have timesteps of their own, which are embedded one by one.
     """
-    block = _linear(size, video_tokens, audio_tokens, text_tokens)
-    block += _attention(size, video_tokens, audio_tokens, text_tokens)
-    timesteps = (video_tokens, audio_tokens) if conditioned else (1, 1)
+    block = _linear(size, video_tokens, audio_tokens, TEXT_TOKENS)
+    block += _attention(size, video_tokens, audio_tokens, TEXT_TOKENS)
     outer = 0
-    for width, tokens, times in (
-        (size.width, video_tokens, timesteps[0]),
-        (size.audio_width, audio_tokens, timesteps[1]),
-    ):
+    for width, tokens in ((size.width, video_tokens), (size.audio_width, audio_tokens)):
         outer += 2 * tokens * 2 * _LATENT_CHANNELS * width  # in and out
-        outer += 2 * times * (_TIME_CHANNELS * width + (1 + _MODULATIONS) * width**2)
+        outer += 2 * (_TIME_CHANNELS * width + (1 + _MODULATIONS) * width**2)
     return size.blocks * block + outer
 
 

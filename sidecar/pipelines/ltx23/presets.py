@@ -116,21 +116,6 @@ def shipped_presets(folder: Path | None = None) -> Mapping[str, Preset]:
     return MappingProxyType(found)
 
 
-def load_presets(folder: Path | None = None) -> Mapping[str, Preset]:
-    """All presets, by name: the shipped ones and the user's, which win.
-
-    Args:
-        folder: The user's presets folder, which need not exist; None for the shipped ones only.
-
-    Raises:
-        InvalidInputError: A user's file cannot be right; the message names it and the key.
-    """
-    found = dict(shipped_presets(folder))
-    for path in _user_files(folder):
-        found[path.name.removesuffix(_ENDING)] = _read(path, folder)
-    return MappingProxyType(found)
-
-
 def find_preset(name: str, folder: Path | None = None) -> Preset:
     """One preset; another one's broken file does not matter.
 

@@ -193,12 +193,12 @@ def with_keyframe(
     frames, height, width = latents.shape[2:]
     # Eight frames to a latent from the first picture on, as upstream and diffusers lay them, with no single-frame first
     # latent; a still is one frame long. Who has a clip from the VAE gives its first latent as a still (`states`).
-    seconds = TEMPORAL_FRAMES * torch.arange(frames, dtype=torch.float32) + pixel_frame
+    first_frames = TEMPORAL_FRAMES * torch.arange(frames, dtype=torch.float32) + pixel_frame
     length = 1 if frame_count == 1 else TEMPORAL_FRAMES
     coords = transformer.rope.prepare_video_coords(
         1, frames, height, width, torch.device("cpu"), fps=1.0
     )
-    starts = seconds.repeat_interleave(height * width)
+    starts = first_frames.repeat_interleave(height * width)
     coords[:, 0, :, 0] = starts / conditioning_rate(frame_rate)
     coords[:, 0, :, 1] = (starts + length) / conditioning_rate(frame_rate)
     return _with_appended(state, latents, coords, strength)

@@ -81,6 +81,5 @@ def _sent(
 
 def _arrived(host: torch.Tensor, event: torch.cuda.Event) -> Picture:
     event.synchronize()
-    return (
-        host.numpy().copy()
-    )  # pinned memory goes round between two pictures, whoever keeps this one
+    # Pinned memory goes round between two pictures, whoever keeps this one.
+    return host.numpy().copy()

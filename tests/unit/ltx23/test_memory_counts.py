@@ -89,18 +89,15 @@ def test_the_connectors_are_as_large_as_planned():
     assert _parameters(connectors) == pytest.approx(FULL_SIZE.connectors, rel=1e-4)
 
 
-@pytest.mark.parametrize("conditioned", [False, True])
 @pytest.mark.parametrize(("video", "audio"), [(6144, 126), (2048, 64), (512, 512)])
-def test_forward_flops_are_those_that_are_counted(one_block, video, audio, conditioned):
-    counted = flops_of(forward(one_block, video=video, audio=audio, conditioned=conditioned))
+def test_forward_flops_are_those_that_are_counted(one_block, video, audio):
+    counted = flops_of(forward(one_block, video=video, audio=audio))
     size = transformer_size(
         one_block.config,
         parameters=_parameters(one_block),
         blocks=_parameters(one_block.transformer_blocks),
     )
-    assert forward_flops(size, video, audio, conditioned=conditioned) == pytest.approx(
-        counted, rel=1e-3
-    )
+    assert forward_flops(size, video, audio) == pytest.approx(counted, rel=1e-3)
 
 
 def test_forward_flops_grow_with_the_blocks_and_match_what_was_published():

@@ -17,7 +17,6 @@ from sidecar.pipelines.ltx23.presets import (
     Preset,
     Reference,
     find_preset,
-    load_presets,
     preset_names,
     shipped_presets,
 )
@@ -57,7 +56,7 @@ def test_a_users_preset_has_all_it_says_and_relative_paths_start_at_its_folder(
     tmp_path: Path,
 ) -> None:
     path = written(tmp_path, NOIR)
-    assert load_presets(tmp_path)["noir"] == Preset(
+    assert find_preset("noir", tmp_path) == Preset(
         name="noir",
         summary="Hard light.",
         recipe="two-stage",
@@ -70,7 +69,6 @@ def test_a_users_preset_has_all_it_says_and_relative_paths_start_at_its_folder(
         prompt_template="{prompt} Film noir.",
         origin=str(path),
     )
-    assert find_preset("noir", tmp_path) == load_presets(tmp_path)["noir"]
     assert "noir" in preset_names(tmp_path)
 
 
@@ -82,7 +80,8 @@ def test_a_users_file_takes_the_place_of_a_shipped_one(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_not_there_holds_no_presets(tmp_path: Path) -> None:
-    assert set(load_presets(tmp_path / "gone")) == set(load_presets())
+    assert preset_names(tmp_path / "gone") == preset_names()
+    assert find_preset("dev", tmp_path / "gone").recipe == "dev"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +118,7 @@ def test_a_broken_preset_names_the_file_and_the_key(
 ) -> None:
     path = written(tmp_path, content)
     with pytest.raises(InvalidInputError, match=said.format(path=path)) as caught:
-        load_presets(tmp_path)
+        find_preset("noir", tmp_path)
     assert caught.value.metadata["path"] == str(path)
     assert str(path) in caught.value.message
 
@@ -142,7 +141,7 @@ def test_a_file_no_mark_can_name_is_told(tmp_path: Path) -> None:
 def test_a_pipe_in_the_folder_holds_nobody_up(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "noir.toml")
     with pytest.raises(InvalidInputError, match="no plain file"):
-        load_presets(tmp_path)
+        find_preset("noir", tmp_path)
 
 
 def test_an_unknown_name_is_told_with_the_nearest(tmp_path: Path) -> None:
@@ -178,14 +177,14 @@ def test_whatever_is_in_a_file_is_a_preset_or_a_refusal(
     folder = tmp_path_factory.mktemp("presets")
     written(folder, content)
     try:
-        assert "noir" in load_presets(folder)
+        assert find_preset("noir", folder).name == "noir"
     except BridgeError as error:
         assert "noir.toml" in error.message  # noqa: PT017 - either outcome is right
 
 
 def test_presets_load_neither_torch_nor_numpy() -> None:
     code = (
-        "import sys; from sidecar.pipelines.ltx23.presets import load_presets; load_presets();"
+        "import sys; from sidecar.pipelines.ltx23.presets import find_preset; find_preset('dev');"
         "sys.exit(bool({'torch', 'numpy', 'cv2', 'av'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
