@@ -54,7 +54,10 @@ def heard(job: EngineJob, canvas: Canvas, before: Soundtrack | None) -> Heard:
     found = _given(job, canvas)
     if found.made.length and canvas.continues and before is not None:
         rest = found.sound or before.silence(canvas)
-        return Heard(before.continued(canvas, rest), found.made)
+        # What was made before the window stays: a voice, a melody goes on from it.
+        start = max(found.made.start, canvas.generate.start)
+        made = TimeRange(start, found.made.end, canvas.frames.rate)
+        return Heard(before.continued(canvas, rest), made)
     return found
 
 
