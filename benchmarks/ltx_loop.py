@@ -25,6 +25,7 @@ from support.ltx_reference import (
     condition,
     furthest,
     random_pictures,
+    with_head,
 )
 from support.tiny_ltx import load_tiny
 
@@ -33,7 +34,7 @@ from sidecar.pipelines.ltx23.denoise import Denoised
 from sidecar.pipelines.ltx23.grid import LatentGrid
 from sidecar.pipelines.ltx23.prompt import Prompt
 from sidecar.pipelines.ltx23.recipes import DEV_GUIDANCE, RECIPES, Stage, dev_sigmas
-from sidecar.pipelines.ltx23.state import State, unpack, with_head
+from sidecar.pipelines.ltx23.state import State, unpack
 from sidecar.pipelines.ltx23.tiny import tiny_checkpoint
 
 Result = TypeVar("Result")

@@ -29,7 +29,7 @@ from sidecar.pipelines.ltx23.prompt import Prompt
 from sidecar.pipelines.ltx23.recipes import Recipe, Stage
 from sidecar.pipelines.ltx23.runtime import Runtime
 from sidecar.pipelines.ltx23.sizes import TEXT_TOKENS
-from sidecar.pipelines.ltx23.state import audio_state, unpack, video_state, with_head
+from sidecar.pipelines.ltx23.state import audio_state, unpack, video_state, with_mask
 from sidecar.pipelines.ltx23.tiers import Tier, Weights, choose_tier
 
 FRAME_RATE = 24.0
@@ -180,8 +180,9 @@ class Bench:
         video, audio = start or (None, None)
         pictures = video_state(shapes, grid, FRAME_RATE, video)
         if kept:
-            channels = shapes.config["in_channels"]
-            pictures = with_head(pictures, torch.zeros(1, channels, kept, grid.height, grid.width))
+            mask = torch.ones(1, grid.tokens, 1)
+            mask[:, : kept * grid.height * grid.width] = 0.0
+            pictures = with_mask(pictures, mask)
         sound = audio_state(shapes, clip.audio_tokens, FRAME_RATE, audio)
         with runtime.transformer(forwards=stage.forwards) as transformer:
             return denoise(

@@ -22,7 +22,7 @@ from sidecar.pipelines.ltx23.denoise import Denoised, denoise
 from sidecar.pipelines.ltx23.grid import LatentGrid, audio_latents
 from sidecar.pipelines.ltx23.prompt import Prompt
 from sidecar.pipelines.ltx23.recipes import Guidance, ModalityGuidance, Stage
-from sidecar.pipelines.ltx23.state import State, audio_state, video_state
+from sidecar.pipelines.ltx23.state import State, audio_state, pack, video_state, with_mask
 
 PROMPT = "a robot dancing"
 NEGATIVE = "blurry"
@@ -195,6 +195,15 @@ class Reference:
 def condition(pictures: NDArray[np.uint8], index: int, strength: float = 1.0) -> LTX2VideoCondition:
     """Pictures [F, H, W, 3] at a latent index, not recompressed."""
     return LTX2VideoCondition(pictures, index, strength, crf=0)
+
+
+def with_head(state: State, latents: torch.Tensor, strength: float = 1.0) -> State:
+    """A state whose canvas begins with latents [1, C, f, h, w], held as jobs hold what they keep: by its mask."""
+    head = pack(latents)
+    mask = torch.ones(1, state.base, 1)
+    mask[:, : head.shape[1]] = 1.0 - strength
+    clean = torch.cat((head, state.clean[:, head.shape[1] : state.base]), dim=1)
+    return with_mask(state, mask, clean)
 
 
 def random_pictures(count: int, grid: LatentGrid, seed: int = 0) -> NDArray[np.uint8]:

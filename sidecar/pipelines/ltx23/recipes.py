@@ -1,4 +1,4 @@
-"""How many steps, at which noise, with which guidance: data, not code. Imports no torch, so that `plan` can count.
+"""How many steps, at which noise, with which guidance: data, not code. No torch: `plan` knows presets.
 
 A sigma is the share of noise in a latent: 1 is noise alone, 0 a finished latent. Lists are always explicit and end
 in 0; no scheduler shifts them by the number of tokens, so that the same recipe means the same at every size.

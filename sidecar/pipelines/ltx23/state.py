@@ -124,37 +124,12 @@ def audio_state(
     return _to_generate(tokens, coords)
 
 
-def with_head(state: State, latents: torch.Tensor, strength: float = 1.0) -> State:
-    """The canvas begins with these pictures.
-
-    Args:
-        state: Of pictures.
-        latents: [1, C, f, h, w] of a still or a clip of 8 k + 1 pictures; h and w are the canvas's.
-        strength: 1 keeps them to the bit, 0 does nothing.
-
-    Raises:
-        ValueError: They are longer than the canvas.
-    """
-    head = pack(latents.to(state.latent))
-    mask = torch.full((1, head.shape[1], 1), 1.0 - strength).to(state.mask)
-    if head.shape[1] > state.base:
-        raise ValueError(
-            f"a head of {head.shape[1]} tokens is longer than the canvas of {state.base}"
-        )
-    return replace(
-        state,
-        latent=_over(state.latent, head),
-        clean=_over(state.clean, head),
-        mask=_over(state.mask, mask),
-    )
-
-
 def with_mask(state: State, mask: torch.Tensor, clean: torch.Tensor | None = None) -> State:
     """Part of the canvas is kept; appended tokens stay as they are.
 
     Args:
         state: Of pictures or sound.
-        mask: [1, base, 1], 1 generates, 0 keeps.
+        mask: [1, base, 1], 1 generates, 0 keeps to the bit, between holds to it less.
         clean: [1, base, C], what is kept, where it is not what the state was made from.
     """
     mask = mask.to(state.mask)

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.ltx_reference import Reference, furthest, random_pictures
+from support.ltx_reference import Reference, furthest, random_pictures, with_head
 from support.tiny_ltx import load_tiny
 
 from sidecar.models.checkpoint import Checkpoint
@@ -28,7 +28,6 @@ from sidecar.pipelines.ltx23.state import (
     State,
     frozen,
     pack,
-    with_head,
     with_keyframe,
     with_mask,
 )

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from diffusers.pipelines.ltx2.pipeline_ltx2_ic_lora import LTX2ReferenceCondition
-from support.ltx_reference import Reference, condition, furthest, random_pictures
+from support.ltx_reference import Reference, condition, furthest, random_pictures, with_head
 from support.tiny_ltx import load_tiny
 
 from sidecar.models.checkpoint import Checkpoint
@@ -24,7 +24,6 @@ from sidecar.pipelines.ltx23.recipes import (
 from sidecar.pipelines.ltx23.state import (
     pack,
     unpack,
-    with_head,
     with_keyframe,
     with_reference,
 )

@@ -8,7 +8,7 @@ import pytest
 import torch
 from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3DModel
 from support.counted import META, flops_of, full_transformer, peak_bytes_of
-from support.ltx_reference import Reference, furthest, random_pictures
+from support.ltx_reference import Reference, furthest, random_pictures, with_head
 from support.tiny_ltx import load_tiny
 
 from sidecar.models.checkpoint import Checkpoint
@@ -16,7 +16,7 @@ from sidecar.pipelines.ltx23.attention import CompiledBlocks
 from sidecar.pipelines.ltx23.grid import LatentGrid
 from sidecar.pipelines.ltx23.recipes import DEV_GUIDANCE, Stage, dev_sigmas
 from sidecar.pipelines.ltx23.stand_ins import prepared_positions, shared_modulations, short_cut
-from sidecar.pipelines.ltx23.state import State, with_head
+from sidecar.pipelines.ltx23.state import State
 
 GRID = LatentGrid(3, 2, 2)
 DEV = Stage(dev_sigmas(2), DEV_GUIDANCE)

@@ -22,7 +22,6 @@ from sidecar.pipelines.ltx23.state import (
     pack,
     unpack,
     video_state,
-    with_head,
     with_keyframe,
     with_mask,
     with_reference,
@@ -165,12 +164,6 @@ def test_a_mask_may_keep_something_else(tiny_components: Components) -> None:
     assert torch.equal(state.latent[:, :-8], draft.latent[:, :-8])
 
 
-def test_a_head_longer_than_the_canvas_is_refused(tiny_components: Components) -> None:
-    state = video_state(tiny_components.transformer, GRID, 24.0)
-    with pytest.raises(ValueError, match="longer than the canvas"):
-        with_head(state, latents(4))
-
-
 def test_shapes_that_do_not_belong_together_are_refused(tiny_components: Components) -> None:
     state = video_state(tiny_components.transformer, GRID, 24.0)
     for wrong in (
@@ -185,7 +178,7 @@ def test_shapes_that_do_not_belong_together_are_refused(tiny_components: Compone
 
 
 def test_recipes_need_no_torch() -> None:
-    """`ltxbridge plan` counts forwards."""
+    """`ltxbridge plan` knows presets, which name recipes."""
     seen = subprocess.run(
         [
             sys.executable,
