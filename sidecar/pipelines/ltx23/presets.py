@@ -97,8 +97,8 @@ class Preset:
             if not lora.path.is_file():
                 raise NotFoundError(
                     f"The preset {self.name} needs the LoRA file {lora.path.name}{origin}, and {lora.path} is "
-                    "not there. Put the file there, or give the preset its path: a preset of yours with the same "
-                    f"name takes the place of {self.origin}.",
+                    f"not there. Put the file there, or correct its path in {self.origin}; a preset that came with "
+                    "ltxbridge is replaced by one of yours with the same name.",
                     metadata={"preset": self.name, "path": str(lora.path)},
                 )
 
