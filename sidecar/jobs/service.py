@@ -49,7 +49,7 @@ class JobService:
     Args:
         state_folder: Where the job database is: a local folder of this user's own.
         paths: What the paths in requests mean.
-        limits: What each engine can do, by name; one lane and one worker for each.
+        limits: What each engine can do, by name; one lane and one worker for each. Asked anew for every request.
         default_engine: The one marked as default in `engines`.
         worker: What runs in the workers.
         timing: How patient the supervisors are.
@@ -78,7 +78,7 @@ class JobService:
         retry: RetryPolicy | None = None,
     ) -> None:
         self._state_folder = state_folder
-        self._limits = dict(limits)
+        self._limits = limits
         self._default_engine = default_engine
         self._filesystem = filesystem or FileSystem()
         self._queue = queue

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
@@ -70,8 +70,8 @@ class EngineRegistry:
     problems: tuple[PluginProblem, ...] = ()
 
     def limits(self) -> Mapping[str, EngineLimits]:
-        """What each engine serves, by name."""
-        return MappingProxyType({name: entry.limits for name, entry in self.entries.items()})
+        """What each engine serves at the moment of asking, by name: a preset added later is there too."""
+        return _LiveLimits(self.entries)
 
     @property
     def suggesting(self) -> tuple[str, ...]:
@@ -94,6 +94,20 @@ class EngineRegistry:
                 metadata={"engine": name, "known": ", ".join(sorted(self.entries))},
             )
         return entry.create()
+
+
+class _LiveLimits(Mapping[str, EngineLimits]):
+    def __init__(self, entries: Mapping[str, EngineEntry]) -> None:
+        self._entries = entries
+
+    def __getitem__(self, name: str) -> EngineLimits:
+        return self._entries[name].limits
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
 
 
 class _Animatic:

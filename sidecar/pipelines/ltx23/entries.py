@@ -47,12 +47,11 @@ class LtxEntry:
 
     def __init__(self, folders: EngineFolders | None) -> None:
         self._folders = folders
-        self._limits = _with_presets(LIMITS, folders)
 
     @property
     def limits(self) -> EngineLimits:
-        """What it serves, the user's presets included."""
-        return self._limits
+        """What it serves, the presets included that the user's folder has now."""
+        return _with_presets(LIMITS, self._folders)
 
     def create(self) -> Engine:
         """Make the engine.
@@ -60,16 +59,17 @@ class LtxEntry:
         Raises:
             UnsupportedError: What it runs on is not installed (DEPENDENCY_MISSING).
         """
-        _check_installed(self._limits)
+        limits = self.limits
+        _check_installed(limits)
         from sidecar.filesystem import FileSystem  # noqa: PLC0415 - with the engine
         from sidecar.models.registry import ModelRegistry  # noqa: PLC0415
         from sidecar.pipelines.ltx23.engine import LtxEngine  # noqa: PLC0415 - loads torch
 
-        folders = _given(self._folders, self._limits)
+        folders = _given(self._folders, limits)
         models = ModelRegistry(folders.models, FileSystem())
-        engine = self._limits.engine
+        engine = limits.engine
         return LtxEngine(
-            self._limits,
+            limits,
             folders,
             find_checkpoint=lambda name: (
                 models.current(engine) if name is None else models.get(name)
@@ -88,12 +88,11 @@ class TinyEntry:
 
     def __init__(self, folders: EngineFolders | None) -> None:
         self._folders = folders
-        self._limits = _with_presets(TINY_LIMITS, folders)
 
     @property
     def limits(self) -> EngineLimits:
-        """What it serves, the user's presets included."""
-        return self._limits
+        """What it serves, the presets included that the user's folder has now."""
+        return _with_presets(TINY_LIMITS, self._folders)
 
     def create(self) -> Engine:
         """Make the engine; its model is built in the cache folder when it is first loaded.
@@ -101,15 +100,16 @@ class TinyEntry:
         Raises:
             UnsupportedError: What it runs on is not installed (DEPENDENCY_MISSING).
         """
-        _check_installed(self._limits)
+        limits = self.limits
+        _check_installed(limits)
         from sidecar.filesystem import FileSystem  # noqa: PLC0415 - with the engine
         from sidecar.pipelines.ltx23.engine import LtxEngine  # noqa: PLC0415 - loads torch
         from sidecar.pipelines.ltx23.presets import Preset, Reference  # noqa: PLC0415
         from sidecar.pipelines.ltx23.tiny import tiny_checkpoint  # noqa: PLC0415 - loads torch
 
-        folders = _given(self._folders, self._limits)
+        folders = _given(self._folders, limits)
         return LtxEngine(
-            self._limits,
+            limits,
             folders,
             find_checkpoint=lambda _name: tiny_checkpoint(folders.cache, FileSystem()),
             device="cpu",

@@ -5,6 +5,7 @@ import pytest
 
 from interchange.errors import NotFoundError, Reason
 from interchange.model.directive import JobKind
+from sidecar.pipelines.base import EngineFolders
 from sidecar.pipelines.registry import DEFAULT_ENGINE, create_engine, engine_limits, find_engines
 
 
@@ -96,3 +97,13 @@ def test_broken_plugin_is_reported_and_stops_nothing(loaded, why):
     assert problem.name == "bad"
     assert why in problem.message
     assert create_engine("animatic").limits.engine == "animatic"
+
+
+def test_a_preset_added_later_is_there_without_a_restart(tmp_path):
+    folders = EngineFolders.below(tmp_path)
+    limits = engine_limits(folders)
+    assert "grainy" not in limits["ltx-2.3"].presets
+    folders.presets.mkdir()
+    (folders.presets / "grainy.toml").write_text('summary = "x"\nrecipe = "distilled"\n')
+    assert "grainy" in limits["ltx-2.3"].presets
+    assert "grainy" in limits["ltx-tiny"].presets
