@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from interchange.errors import InvalidInputError, NotFoundError, Reason, UnsupportedError
-from sidecar.models.checkpoint import Form
+from sidecar.models.checkpoint import Form, Variant
 from sidecar.models.header import SUFFIX, Header, read_header, refuse_pickle
 from sidecar.models.parts import (
     COMPONENTS,
@@ -19,8 +19,6 @@ from sidecar.models.parts import (
     text_files,
     upsampler_files,
 )
-
-VARIANTS: Final = ("distilled", "dev")
 
 _ONLY_IN_2_3: Final = ".prompt_adaln_single."
 _GGUF_MAGIC: Final = b"GGUF"
@@ -33,7 +31,7 @@ class Found:
     Args:
         path: The folder or file.
         form: How the weights lie there.
-        variant: `distilled` or `dev`.
+        variant: How they were trained.
         variant_by: How that is known, in words.
         files: (name in the checkpoint, path) of everything that will be loaded, in the order of the names.
         base: Where components come from that `path` lacks.
@@ -43,7 +41,7 @@ class Found:
 
     path: Path
     form: Form
-    variant: str
+    variant: Variant
     variant_by: str
     files: tuple[tuple[str, Path], ...]
     base: Path | None = None
@@ -54,7 +52,7 @@ class Found:
 def inspect(
     path: Path,
     *,
-    variant: str | None = None,
+    variant: Variant | None = None,
     base: Path | None = None,
     upsampler: Path | None = None,
     text_encoder: Path | None = None,
@@ -63,7 +61,7 @@ def inspect(
 
     Args:
         path: A folder in the diffusers layout, an original `.safetensors`, or a GGUF file.
-        variant: `distilled` or `dev`, where names do not say.
+        variant: How they were trained, where nothing there says so.
         base: A folder in the diffusers layout for what `path` lacks.
         upsampler: The latent upsampler, where it is not in `path` or `base`.
         text_encoder: A folder with Gemma 3, where it is not in `path` or `base`.
@@ -119,7 +117,7 @@ def _of_file(path: Path) -> tuple[Form, Header | None, set[str]]:
     refuse_pickle(path)
     if not path.is_file():
         raise NotFoundError(
-            f"{path} is no file, or not there. Name a folder in the diffusers layout, an original .safetensors or a .gguf "
+            f"{path} is not there, or no file. Name a folder in the diffusers layout, an original .safetensors or a .gguf "
             "file.",
             metadata={"path": str(path)},
         )
@@ -160,23 +158,23 @@ def _of_file(path: Path) -> tuple[Form, Header | None, set[str]]:
     return Form.SINGLE_FILE, header, present
 
 
-def _variant(path: Path, header: Header | None, given: str | None) -> tuple[str, str]:
+def _variant(path: Path, header: Header | None, given: Variant | None) -> tuple[Variant, str]:
     if given is not None:
         return given, "as you said"
-    for name in VARIANTS:
-        if name in path.name.lower():
-            return name, "by its name"
+    for variant in Variant:
+        if variant in path.name.lower():
+            return variant, "by its name"
     facts: Mapping[str, str] = header.metadata if header is not None else {}
-    for name in VARIANTS:
+    for variant in Variant:
         if any(
-            name in str(facts.get(key, "")).lower() for key in ("model_type", "variant", "name")
+            variant in str(facts.get(key, "")).lower() for key in ("model_type", "variant", "name")
         ):
-            return name, "by its metadata"
+            return variant, "by its metadata"
     if path.is_dir() and (path / "scheduler").is_dir():
         # The distilled model is sampled at fixed noise levels, the dev model at shifted ones.
         shifts = config_of(path / "scheduler", "scheduler_config.json").get("use_dynamic_shifting")
         if isinstance(shifts, bool):
-            return ("dev" if shifts else "distilled"), "by its schedule"
+            return (Variant.DEV if shifts else Variant.DISTILLED), "by its schedule"
     raise InvalidInputError(
         f"Nothing in {path} says whether it is the distilled or the dev model, and their recipes differ. Say "
         "it with --variant.",

@@ -6,31 +6,20 @@ the same files days later. Each is compared with the digest the hub states befor
 
 from __future__ import annotations
 
-import contextlib
-import fnmatch
 import hashlib
 import importlib
 import io
-import json
-from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
-from interchange.errors import (
-    BridgeError,
-    ExhaustedError,
-    InvalidInputError,
-    NotAllowedError,
-    NotFoundError,
-    Reason,
-    UnavailableError,
-    UnsupportedError,
-)
+from interchange.errors import ExhaustedError, InvalidInputError, Reason
 from sidecar.filesystem import FileSystem
-from sidecar.models.catalogue import Entry, Source
+from sidecar.jobs.lock import FolderLock
+from sidecar.models.catalogue import Entry
 from sidecar.models.checkpoint import Checkpoint
 from sidecar.models.digests import DigestProgress
+from sidecar.models.hub import Pins, Remote, hub_library, listed, translated
 from sidecar.models.layout import inspect
 from sidecar.models.registry import ModelRegistry
 
@@ -49,27 +38,6 @@ class Pulled:
 
     checkpoint: Checkpoint
     licences: tuple[Path, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Remote:
-    """One file of a repository at one commit."""
-
-    repo: str
-    revision: str
-    name: str
-    size_bytes: int
-    sha256: str | None
-    blob: str | None
-    folder: Path
-
-    @property
-    def path(self) -> Path:
-        return self.folder.joinpath(*PurePosixPath(self.name).parts)
-
-    @property
-    def part(self) -> Path:
-        return self.path.with_name(f".{self.path.name}.part")
 
 
 def pull(
@@ -96,6 +64,7 @@ def pull(
         progress: Called with (file, bytes done, bytes in all).
 
     Raises:
+        ConflictError: Another command downloads it now.
         UnsupportedError: The package `huggingface_hub` is not installed.
         NotAllowedError: A repository is gated and the token does not open it.
         NotFoundError: A repository or file is not there any more.
@@ -103,15 +72,38 @@ def pull(
         InvalidInputError: A file is not what the hub says it is.
         ExhaustedError: The disk has too little room.
     """
-    hub = _hub()
+    hub = hub_library()
     folder = registry.folder / "weights" / entry.name
     filesystem.make_folder(folder, private=True)
-    pins = _Pins(folder / _PINS, filesystem)
+    # Two that append to one file would spoil it for each other.
+    lock = FolderLock(folder, name="pull.lock", holder="`ltxbridge models pull`")
+    try:
+        return _pulled(
+            hub, entry, registry, folder,
+            filesystem=filesystem, engine=engine, token=token, endpoint=endpoint, progress=progress,
+        )  # fmt: skip
+    finally:
+        lock.release()
+
+
+def _pulled(
+    hub: Any,
+    entry: Entry,
+    registry: ModelRegistry,
+    folder: Path,
+    *,
+    filesystem: FileSystem,
+    engine: str,
+    token: str | None,
+    endpoint: str | None,
+    progress: DigestProgress,
+) -> Pulled:
+    pins = Pins(folder / _PINS, filesystem)
     api = hub.HfApi(endpoint=endpoint, token=token or False)
     files = [
         file
         for source in entry.sources
-        for file in _listed(hub, api, source, folder, pins=pins, token=token)
+        for file in listed(hub, api, source, folder, pins=pins, token=token)
     ]
     _check_room(files, folder, filesystem)
     report = _Bytes(sum(file.size_bytes for file in files), progress)
@@ -134,25 +126,6 @@ def pull(
     return Pulled(checkpoint, licences)
 
 
-class _Pins:
-    """The commit of each repository, decided once for this download."""
-
-    def __init__(self, path: Path, filesystem: FileSystem) -> None:
-        self._path = path
-        self._filesystem = filesystem
-
-    def all(self) -> dict[str, str]:
-        try:
-            pins = json.loads(self._path.read_text(encoding="utf-8"))
-            return {str(repo): str(revision) for repo, revision in pins.items()}
-        except (OSError, ValueError, AttributeError):
-            return {}
-
-    def keep(self, repo: str, revision: str) -> None:
-        pins = self.all() | {repo: revision}
-        self._filesystem.write_atomic(self._path, json.dumps(pins, indent=1).encode())
-
-
 class _Bytes:
     """Adds up what has arrived over all files."""
 
@@ -169,61 +142,7 @@ class _Bytes:
         self._progress(name, self._before, self._total)
 
 
-def _hub() -> Any:
-    try:
-        return importlib.import_module("huggingface_hub")
-    except ImportError as error:
-        raise UnsupportedError(
-            "Pulling needs the Python package huggingface_hub. Install the engine's packages: pip install "
-            "'ltxbridge[ltx]'.",
-            reason=Reason.DEPENDENCY_MISSING,
-            metadata={"package": "huggingface_hub"},
-        ) from error
-
-
-def _listed(
-    hub: Any, api: Any, source: Source, folder: Path, *, pins: _Pins, token: str | None
-) -> Iterator[_Remote]:
-    wanted = source.revision or pins.all().get(source.repo)
-    with _translated(hub, source.repo, token):
-        info = api.model_info(source.repo, revision=wanted, files_metadata=True)
-    pins.keep(source.repo, str(info.sha))
-    found = [
-        file
-        for file in info.siblings or ()
-        if any(fnmatch.fnmatchcase(file.rfilename, pattern) for pattern in source.patterns)
-    ]
-    if not found:
-        raise NotFoundError(
-            f"{source.repo} has none of {', '.join(source.patterns)} any more. Update ltxbridge, or download the "
-            "weights yourself and `ltxbridge models add` them.",
-            metadata={"repo": source.repo},
-        )
-    for file in found:
-        name = PurePosixPath(file.rfilename)
-        if (
-            name.is_absolute()
-            or ".." in name.parts
-            or "\\" in file.rfilename
-            or ":" in file.rfilename
-        ):
-            raise InvalidInputError(
-                f"{source.repo} names a file {file.rfilename!r}, which would be written elsewhere. Nothing was "
-                "downloaded; do not trust this hub.",
-                metadata={"repo": source.repo, "file": file.rfilename},
-            )
-        yield _Remote(
-            repo=source.repo,
-            revision=str(info.sha),
-            name=file.rfilename,
-            size_bytes=int(file.size or 0),
-            sha256=file.lfs.sha256 if file.lfs else None,
-            blob=file.blob_id,
-            folder=folder / source.into if source.into else folder,
-        )
-
-
-def _check_room(files: list[_Remote], folder: Path, filesystem: FileSystem) -> None:
+def _check_room(files: list[Remote], folder: Path, filesystem: FileSystem) -> None:
     missing = sum(
         file.size_bytes
         for file in files
@@ -241,7 +160,7 @@ def _check_room(files: list[_Remote], folder: Path, filesystem: FileSystem) -> N
 
 def _fetched(
     hub: Any,
-    file: _Remote,
+    file: Remote,
     token: str | None,
     endpoint: str | None,
     *,
@@ -252,7 +171,7 @@ def _fetched(
     digest = _checked(file, file.path) if file.path.is_file() else None
     if digest is None:
         filesystem.make_folder(file.path.parent)
-        with _translated(hub, file.repo, token):
+        with translated(hub, file.repo, token):
             _download(hub, file, token, endpoint, filesystem=filesystem, report=report)
         digest = _checked(file, file.part)
         if digest is None:
@@ -272,7 +191,7 @@ def _fetched(
 
 def _download(
     hub: Any,
-    file: _Remote,
+    file: Remote,
     token: str | None,
     endpoint: str | None,
     *,
@@ -298,13 +217,6 @@ def _download(
         )
 
 
-def _of_the_network(error: BaseException) -> bool:
-    return type(error).__module__.split(".")[0] in {"httpx", "httpcore", "httpx2", "requests"} or (
-        isinstance(error, ConnectionError | TimeoutError)
-        or "Consistency check failed" in str(error)
-    )
-
-
 def _bar(name: str, report: _Bytes) -> type[Any]:
     """A progress bar that draws nothing and tells the bytes to us."""
     base: type[Any] = importlib.import_module("tqdm").tqdm
@@ -322,7 +234,7 @@ def _bar(name: str, report: _Bytes) -> type[Any]:
     return Bar
 
 
-def _checked(file: _Remote, path: Path) -> str | None:
+def _checked(file: Remote, path: Path) -> str | None:
     """The SHA-256 of a file that is what the hub says; None where it is not."""
     if path.stat().st_size != file.size_bytes:
         return None
@@ -336,56 +248,4 @@ def _checked(file: _Remote, path: Path) -> str | None:
     found = sha256.hexdigest()
     if file.sha256 is not None:
         return found if found == file.sha256 else None
-    return found if file.blob in (None, blob.hexdigest()) else None
-
-
-@contextlib.contextmanager
-def _translated(hub: Any, repo: str, token: str | None) -> Iterator[None]:
-    errors = hub.errors
-    try:
-        yield
-    except BridgeError:
-        raise
-    except (errors.GatedRepoError, errors.RepositoryNotFoundError) as error:
-        raise _closed(repo, token) from error
-    except (errors.RevisionNotFoundError, errors.EntryNotFoundError) as error:
-        raise NotFoundError(
-            f"{repo} does not have what was pinned any more. Remove the half-finished download and pull again, or "
-            "update ltxbridge.",
-            metadata={"repo": repo},
-        ) from error
-    except errors.HfHubHTTPError as error:
-        status = getattr(getattr(error, "response", None), "status_code", 0)
-        if status in {401, 403}:
-            raise _closed(repo, token) from error
-        raise _away(repo, f"it answered with status {status}") from error
-    except errors.OfflineModeIsEnabled as error:
-        raise _away(repo, "HF_HUB_OFFLINE is set") from error
-    except Exception as error:
-        if _of_the_network(error):
-            raise _away(repo, str(error) or type(error).__name__) from error
-        if isinstance(error, OSError):
-            raise NotAllowedError(
-                f"The download from {repo} cannot be written: {error}.",
-                reason=Reason.OUTPUT_NOT_WRITABLE,
-                metadata={"repo": repo},
-            ) from error
-        raise
-
-
-def _closed(repo: str, token: str | None) -> NotAllowedError:
-    refused = "does not let your token in" if token else "is gated, or is not there"
-    return NotAllowedError(
-        f"{repo} {refused}. Accept its terms on its page on the hub, make an access token that may read it, write "
-        "that into a file, and run the command again with --token-file FILE.",
-        reason=Reason.NOT_PERMITTED,
-        metadata={"repo": repo},
-    )
-
-
-def _away(repo: str, problem: str) -> UnavailableError:
-    return UnavailableError(
-        f"{repo} could not be downloaded: {problem}. What has arrived is kept; run the command again to go on.",
-        reason=Reason.STORAGE_UNAVAILABLE,
-        metadata={"repo": repo},
-    )
+    return found if file.blob == blob.hexdigest() else None

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 COMMIT = "c0ffee" + "0" * 34
@@ -18,13 +19,15 @@ _LARGE = 4096  # from this size on a file counts as one of the large store, with
 
 @dataclass
 class Repository:
-    """Files by name, and what goes wrong with them."""
+    """Files by name, and what goes wrong with them: what is sent is not what was said, breaks off, lies elsewhere."""
 
     files: dict[str, bytes]
     commit: str = COMMIT
     gated: bool = False
     lies: set[str] = field(default_factory=set)
     cuts: dict[str, int] = field(default_factory=dict)
+    away: dict[str, str] = field(default_factory=dict)
+    listing: Callable[[dict[str, Any]], object] = lambda honest: honest
 
 
 @dataclass
@@ -35,6 +38,7 @@ class Hub:
     token: str = "hf_good"  # noqa: S105 - opens nothing but this
     endpoint: str = ""
     asked: list[tuple[str, str, str | None]] = field(default_factory=list)
+    shown: list[str | None] = field(default_factory=list)
 
 
 def repository_of(folder: Path) -> Repository:
@@ -85,6 +89,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         path = unquote(urlsplit(self.path).path)
         self.served.asked.append((self.command, path, self.headers.get("Range")))
+        self.served.shown.append(self.headers.get("Authorization"))
         parts = path.strip("/").split("/")
         api = parts[:2] == ["api", "models"]
         name = "/".join(parts[2:4] if api else parts[:2])
@@ -123,9 +128,8 @@ class _Handler(BaseHTTPRequestHandler):
                     "pointerSize": 130,
                 }
             siblings.append(entry)
-        body = json.dumps(
-            {"id": name, "modelId": name, "sha": repository.commit, "siblings": siblings}
-        ).encode()
+        honest = {"id": name, "modelId": name, "sha": repository.commit, "siblings": siblings}
+        body = json.dumps(repository.listing(honest)).encode()
         self.send_response(200)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
@@ -133,6 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _file(self, repository: Repository, file: str) -> None:
+        if file in repository.away:
+            self.send_response(302)
+            self.send_header("Location", repository.away[file])
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
         content = repository.files[file]
         etag = hashlib.sha256(content).hexdigest()
         if file in repository.lies:

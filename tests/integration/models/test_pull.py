@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.fake_hub import COMMIT, Hub, Repository, repository_of, running
 
 from interchange.errors import (
+    ConflictError,
     ExhaustedError,
     InvalidInputError,
     NotAllowedError,
@@ -154,7 +157,16 @@ def test_a_repository_or_file_that_is_gone_is_said(hub: Hub, registry: ModelRegi
 
 
 @pytest.mark.parametrize(
-    "name", ["../../escape.json", "/etc/escape.json", "transformer/..\\e.json"]
+    "name",
+    [
+        "../../escape.json",
+        "/etc/escape.json",
+        "transformer/..\\e.json",
+        "transformer/./escape.json",
+        "transformer/\0escape.json",
+        "transformer/\x1b[2Jescape.json",
+        f"transformer/{'a' * 300}escape.json",
+    ],
 )
 def test_a_hub_cannot_write_elsewhere(hub: Hub, registry: ModelRegistry, name: str) -> None:
     hub.repositories[REPO].files[name] = b"{}"
@@ -183,3 +195,61 @@ def test_no_hub_at_all_is_said(registry: ModelRegistry) -> None:
         pass
     with pytest.raises(UnavailableError, match="could not be downloaded"):
         _pulled(hub, registry)
+
+
+def _each(**said: object) -> Callable[[dict[str, Any]], object]:
+    """A listing that says this of every file."""
+    return lambda honest: honest | {"siblings": [file | said for file in honest["siblings"]]}
+
+
+@pytest.mark.parametrize(
+    "listing",
+    [
+        lambda _: None,
+        lambda _: [],
+        lambda honest: honest | {"siblings": "x"},
+        lambda honest: honest | {"sha": "../../main"},
+        lambda honest: {key: said for key, said in honest.items() if key != "sha"},
+        _each(size="12"),
+        _each(size=-1),
+        _each(rfilename=5),
+        _each(lfs=[1]),
+        _each(lfs=None, blobId=None),
+        _each(lfs={"sha256": "0", "size": 1, "pointerSize": 1}),
+    ],
+)
+def test_a_listing_that_cannot_be_believed_is_refused_before_anything_arrives(
+    hub: Hub, registry: ModelRegistry, listing: Callable[[dict[str, Any]], object]
+) -> None:
+    """A file without a digest would be installed as whatever arrived."""
+    hub.repositories[REPO].listing = listing
+    with pytest.raises(InvalidInputError, match="Nothing was downloaded"):
+        _pulled(hub, registry)
+    assert not [path for method, path, _ in hub.asked if "/resolve/" in path and method == "GET"]
+
+
+def test_a_token_is_not_shown_to_the_host_a_file_is_kept_at(
+    hub: Hub, registry: ModelRegistry
+) -> None:
+    repository = hub.repositories[REPO]
+    repository.gated = True
+    with running({REPO: replace(repository, gated=False, away={})}) as elsewhere:
+        path = f"{REPO}/resolve/{COMMIT}/{WEIGHTS}"
+        repository.away[WEIGHTS] = f"{elsewhere.endpoint.replace('127.0.0.1', 'localhost')}/{path}"
+        _pulled(hub, registry, token=hub.token)
+        assert elsewhere.shown == [None]
+    assert f"Bearer {hub.token}" in hub.shown
+
+
+def test_two_pulls_at_once_do_not_spoil_each_other(hub: Hub, registry: ModelRegistry) -> None:
+    inner: list[str] = []
+
+    def again(*_: object) -> None:
+        if not inner:
+            with pytest.raises(ConflictError) as caught:
+                _pulled(hub, registry)
+            inner.append(caught.value.message)
+
+    _pulled(hub, registry, progress=again)
+    assert "Another `ltxbridge models pull` works" in inner[0]
+    assert registry.verify(ENTRY.name) == ()
