@@ -3,7 +3,8 @@
 A canvas has 8 k + 1 pictures: its first latent holds one, each other one eight. What is generated begins and
 ends on the edges of latents; kept frames lie before it (8 a + 1, so that the first edge falls where it must)
 and after it (8 b). A take that is longer than a canvas is made in several, each of which keeps the last
-frames of the one before.
+frames of the one before. All but the last make a latent more than they deliver: a clip's very end, behind which
+neither model nor decoder sees anything, is its weakest part.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ MOST_TAIL_FRAMES: Final = 4 * TEMPORAL_FRAMES
 """Kept frames after it, at most."""
 MOST_CANVAS_FRAMES: Final = 257
 """Pictures of one canvas unless memory says less: what the model was trained for, some ten seconds."""
-FEWEST_CANVAS_FRAMES: Final = MOST_HEAD_FRAMES + TEMPORAL_FRAMES
+RUN_OUT_FRAMES: Final = TEMPORAL_FRAMES
+"""Made behind a window that is not the last, and thrown away."""
+FEWEST_CANVAS_FRAMES: Final = MOST_HEAD_FRAMES + TEMPORAL_FRAMES + RUN_OUT_FRAMES
 """Fewer leave a window of a long take nothing to make beside what it keeps."""
 
 AUDIO_TOKEN_SECONDS: Final = Fraction(1, 25)
 """What one audio token lasts; the first of a canvas holds only a quarter of it."""
 _MEL_SECONDS: Final = Fraction(1, 100)
+_LEAST_HEAD_LATENTS: Final = 2
+_LEAST_TAIL_LATENTS: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +41,7 @@ class Canvas:
 
     Args:
         frames: Every picture of it, 8 k + 1.
-        generate: What is made, from one edge of a latent to another.
+        generate: What is made, from one edge of a latent to another; of windows that are not the last, the run-out too.
         deliver: What of that the take shows; never empty.
         continues: The kept frames before `generate` were made by the canvas before this one.
     """
@@ -124,6 +129,28 @@ class _Context:
             tail // TEMPORAL_FRAMES * TEMPORAL_FRAMES if tail > 0 else 0,
         )
 
+    @property
+    def head_latents(self) -> int:
+        """Latents of the kept frames before."""
+        return _latents_of_head(self.head)
+
+    @property
+    def tail_latents(self) -> int:
+        """Of those after."""
+        return self.tail // TEMPORAL_FRAMES
+
+    def within(self, most_latents: int) -> _Context | None:
+        """As much of it as fits, nine and eight frames at least, the longer side cut first; None where that is too much."""
+        head, tail = self.head_latents, self.tail_latents
+        while head + tail > most_latents:
+            if head > _LEAST_HEAD_LATENTS and (head > tail or tail <= _LEAST_TAIL_LATENTS):
+                head -= 1
+            elif tail > _LEAST_TAIL_LATENTS:
+                tail -= 1
+            else:
+                return None
+        return _Context(TEMPORAL_FRAMES * (head - 1) + 1 if head else 0, TEMPORAL_FRAMES * tail)
+
 
 def widened(made: TimeRange, *, at_head: bool, after_context: bool) -> TimeRange:
     """The latents' frames that cover a range, at most seven more, all of them on one side.
@@ -155,8 +182,8 @@ def canvases(
         most_frames: Pictures a canvas may have, at least `FEWEST_CANVAS_FRAMES`.
 
     Returns:
-        In rising order. Their `deliver` ranges are `made`, cut without gap or overlap. Together they generate
-        `generate`; where that is not on the latents of these kept frames, the nearest superset of `made`.
+        In rising order. Their `deliver` ranges are `made`, cut without gap or overlap. From the first to the last
+        they generate `generate`; where that is not on the latents of these kept frames, the nearest superset of `made`.
 
     Raises:
         InternalError: `generate` does not cover `made`, or the canvas is too small.
@@ -178,42 +205,41 @@ def _laid_out(
     generate: TimeRange, *, made: TimeRange, used: _Context, most_frames: int
 ) -> list[Canvas]:
     latents = _latents(generate.length, after_context=used.head > 0)
-    room = _rooms(latents, used=used, most_latents=(most_frames - 1) // TEMPORAL_FRAMES + 1)
+    most_latents = (most_frames - 1) // TEMPORAL_FRAMES + 1
+    alone = used.within(most_latents - latents)
+    if alone is not None:
+        return [Canvas(generate.padded(alone.head, alone.tail), generate, made)]
+    # Little room is for what is new; one latent of what follows is enough to meet it.
+    tail = min(used.tail_latents, most_latents - _latents_of_head(MOST_HEAD_FRAMES) - 1)
+    room = _rooms(latents, head=used.head_latents, tail=tail, most_latents=most_latents)
     found: list[Canvas] = []
     start, head = generate.start, used.head
     for number, capacity in enumerate(room):
-        windows_left = len(room) - number
+        last = number == len(room) - 1
         # Even shares: a last window of a few frames would be all context.
-        share = max(-(-latents // windows_left), latents - sum(room[number + 1 :]))
+        share = max(-(-latents // (len(room) - number)), latents - sum(room[number + 1 :]))
         share = min(share, capacity)
         latents -= share
         length = TEMPORAL_FRAMES * share - (0 if head else TEMPORAL_FRAMES - 1)
         part = TimeRange.of_length(start, length, made.rate)
         delivered = part.intersect(made)
         if delivered is None:
-            break
-        last = number == len(room) - 1
-        found.append(
-            Canvas(
-                part.padded(head, used.tail if last else 0),
-                part,
-                delivered,
-                continues=number > 0,
-            )
-        )
+            raise InternalError(f"{part} shows nothing of {made}.")
+        run = part if last else part.padded(0, RUN_OUT_FRAMES)
+        frames = run.padded(head, TEMPORAL_FRAMES * tail if last else 0)
+        found.append(Canvas(frames, run, delivered, continues=number > 0))
         start, head = part.end, MOST_HEAD_FRAMES
     return found
 
 
-def _rooms(latents: int, *, used: _Context, most_latents: int) -> list[int]:
-    """Latents each window may generate, for as few windows as hold them all."""
-    first = most_latents - _latents_of_head(used.head)
-    later = most_latents - _latents_of_head(MOST_HEAD_FRAMES)
-    tail = used.tail // TEMPORAL_FRAMES
-    if latents + tail <= first:
-        return [first - tail]
-    count = 2 + max(0, -(-(latents + tail - first - later) // later))
-    return [first] + [later] * (count - 2) + [max(0, later - tail)]
+def _rooms(latents: int, *, head: int, tail: int, most_latents: int) -> list[int]:
+    """Latents each of two or more windows may deliver, for as few windows as hold them all."""
+    run_out = RUN_OUT_FRAMES // TEMPORAL_FRAMES
+    shared = _latents_of_head(MOST_HEAD_FRAMES)
+    first, later = most_latents - head - run_out, most_latents - shared - run_out
+    last = most_latents - shared - tail
+    between = max(0, -(-(latents - first - last) // later))
+    return [first, *[later] * between, last]
 
 
 def _latents_of_head(frames: int) -> int:

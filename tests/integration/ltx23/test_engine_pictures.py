@@ -70,7 +70,7 @@ def test_windows_that_make_less_than_they_share_hand_on_what_they_have(
     tiny_engine: LtxEngine, kind: JobKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As little memory as large pictures leave on a small card: eight new frames in a window."""
-    monkeypatch.setattr("sidecar.pipelines.ltx23.engine.most_frames", lambda *_, **__: 41)
+    monkeypatch.setattr("sidecar.pipelines.ltx23.engine.most_frames", lambda *_, **__: 49)
     job = planned(kind, length=66)
     phases: list[str] = []
     pictures = taken(tiny_engine, job, progress=lambda phase, *_: phases.append(phase))

@@ -157,4 +157,4 @@ def test_what_a_window_of_a_long_take_goes_on_from_was_made() -> None:
     assert shown is not None
     assert shown.frames == second.head.frames
     assert shown.picture(second.head.start) is made[second.head.start]
-    assert second.head.end == first.generate.end
+    assert second.head.end == first.deliver.end

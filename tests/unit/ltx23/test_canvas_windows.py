@@ -15,6 +15,7 @@ from sidecar.pipelines.ltx23.canvas import (
     MOST_CANVAS_FRAMES,
     MOST_HEAD_FRAMES,
     MOST_TAIL_FRAMES,
+    RUN_OUT_FRAMES,
     Canvas,
     canvases,
     widened,
@@ -32,7 +33,7 @@ def takes(draw: st.DrawFn) -> tuple[TimeRange, TimeRange, TimeRange, int]:
     kept = made.padded(head, tail)
     at_head = draw(st.booleans())
     planned = widened(made, at_head=at_head, after_context=draw(st.booleans()))
-    most = draw(st.sampled_from([FEWEST_CANVAS_FRAMES, 97, 121, MOST_CANVAS_FRAMES]))
+    most = draw(st.sampled_from([FEWEST_CANVAS_FRAMES, 65, 97, 121, MOST_CANVAS_FRAMES]))
     return made, planned, kept, most
 
 
@@ -55,10 +56,17 @@ def test_canvases_of_any_take_deliver_exactly_what_was_asked(
         assert canvas.tail.length == 0 or kept.covers(canvas.tail)
     assert found[0].head.length == 0 or kept.covers(found[0].head)
     assert not found[0].continues
+    context = (
+        min(found[0].generate.start - kept.start, 9),
+        min(kept.end - found[-1].generate.end, 8),
+    )
+    assert found[0].head.length >= context[0] - (context[0] - 1) % 8 or context[0] <= 0
+    assert found[-1].tail.length >= context[1] // 8 * 8, "what follows is always met"
     for before, after in pairwise(found):
         assert after.continues
-        assert before.generate.end == after.generate.start
-        assert after.head.length >= 9 or before.generate.length < 9
+        assert before.deliver.end == after.generate.start
+        assert before.generate.end == after.generate.start + RUN_OUT_FRAMES
+        assert after.head.length == MOST_HEAD_FRAMES
         assert before.tail.length == 0
 
 
@@ -118,8 +126,21 @@ def test_a_long_take_shares_thirty_three_frames_between_even_windows() -> None:
     rate = FrameRate(24)
     made = TimeRange.of_length(0, 1 + 8 * 70, rate)
     found = canvases(made, made=made, kept=TimeRange(0, 0, rate), most_frames=257)
-    assert [canvas.generate.length for canvas in found] == [185, 192, 184]
+    assert [canvas.deliver.length for canvas in found] == [185, 192, 184]
+    assert [canvas.generate.length for canvas in found] == [193, 200, 184]
     assert [canvas.head.length for canvas in found] == [0, 33, 33]
+
+
+def test_little_room_shortens_the_context_and_leaves_none_out() -> None:
+    """A retake at UHD on 24 GB: with its whole context it would not fit, and it has to meet what follows."""
+    rate = FrameRate(24)
+    made = TimeRange.of_length(1000, 24, rate)
+    (canvas,) = canvases(made, made=made, kept=made.padded(40, 40), most_frames=65)
+    assert canvas.generate == made
+    assert (canvas.head.length, canvas.tail.length) == (17, 24)
+    (canvas,) = canvases(made, made=made, kept=made.padded(40, 40), most_frames=49)
+    assert (canvas.head.length, canvas.tail.length) == (9, 16)
+    assert canvas.frames.length == 49
 
 
 @pytest.mark.parametrize("planned", [(10, 20), (12, 30)])
