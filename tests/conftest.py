@@ -20,7 +20,7 @@ from sidecar.filesystem import FileSystem
 from sidecar.models.checkpoint import Checkpoint
 
 if TYPE_CHECKING:  # torch takes seconds to import
-    from sidecar.pipelines.ltx23.components import Components
+    from support.tiny_ltx import TinyModel
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 
@@ -126,7 +126,7 @@ def tiny_folder(tiny_checkpoint: Checkpoint) -> Path:
 
 
 @pytest.fixture(scope="session")
-def tiny_components(tiny_checkpoint: Checkpoint) -> Components:
+def tiny_components(tiny_checkpoint: Checkpoint) -> TinyModel:
     """Its loaded components, shared: a test that changes one loads its own with `load_tiny`."""
     from support.tiny_ltx import load_tiny
 

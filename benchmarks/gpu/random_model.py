@@ -30,7 +30,7 @@ from transformers import (
 )
 
 from sidecar.pipelines.ltx23.architecture import LTX_2_3
-from sidecar.pipelines.ltx23.components import Components, Variant
+from sidecar.pipelines.ltx23.components import Components
 from sidecar.pipelines.ltx23.tiny_parts import tiny_components, tiny_upsampler
 
 Architecture = Mapping[str, Callable[[], nn.Module]]
@@ -170,11 +170,8 @@ def build_components(
         audio_vae=made("audio_vae"),
         vocoder=made("vocoder"),
         connectors=made("connectors"),
-        text_encoder=None,
         tokenizer=tokenizer(),
-        processor=None,
         latent_upsampler=made("latent_upsampler"),
-        variant=Variant.DISTILLED,
         identity="random weights",
         dtype=dtype,
     )

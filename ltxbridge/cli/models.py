@@ -12,9 +12,9 @@ from ltxbridge.cli.options import as_json
 from ltxbridge.cli.printing import say
 from sidecar.filesystem import FileSystem
 from sidecar.models.catalogue import CATALOGUE, entry_of
-from sidecar.models.checkpoint import Checkpoint, Form
+from sidecar.models.checkpoint import Checkpoint, Form, Variant
 from sidecar.models.digests import Fault
-from sidecar.models.layout import VARIANTS, Found, inspect
+from sidecar.models.layout import Found, inspect
 from sidecar.models.licences import Licence, LicenceRecord, read_token
 from sidecar.models.pull import pull as pull_entry
 from sidecar.models.registry import Installed, ModelRegistry
@@ -60,7 +60,7 @@ def list_(as_json: bool) -> None:
 @click.option("--name", help="What to call it; default: the name of the file or folder.")
 @click.option(
     "--variant",
-    type=click.Choice(VARIANTS),
+    type=click.Choice([variant.value for variant in Variant]),
     help="How it was trained, where its name does not say.",
 )
 @click.option("--base", type=_folder, help="Folder in the diffusers layout for what PATH lacks.")
@@ -83,7 +83,11 @@ def add(
     The files stay where they are. Each is digested, and from then on must be what it is now.
     """
     found = inspect(
-        path, variant=variant, base=base, upsampler=upsampler, text_encoder=text_encoder
+        path,
+        variant=None if variant is None else Variant(variant),
+        base=base,
+        upsampler=upsampler,
+        text_encoder=text_encoder,
     )
     say(f"Found: {found.form}, {found.variant} ({found.variant_by}), {len(found.files)} files.")
     if found.upsampler is None:

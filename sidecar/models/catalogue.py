@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from interchange.errors import NotFoundError
+from sidecar.models.checkpoint import Variant
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class Entry:
     Args:
         name: What it is called in the registry.
         summary: What it is, in a line.
-        variant: `distilled` or `dev`.
+        variant: How it was trained.
         sources: Where its files come from.
         size_gb: About how much will be downloaded.
         main: The file that is the checkpoint; None where the folder is.
@@ -47,7 +48,7 @@ class Entry:
 
     name: str
     summary: str
-    variant: str
+    variant: Variant
     sources: tuple[Source, ...]
     size_gb: int
     main: str | None = None
@@ -74,7 +75,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         Entry(
             "ltx-2.3-distilled",
             "The usual one: 8 steps; in the diffusers layout, with the x2 upsampler.",
-            "distilled",
+            Variant.DISTILLED,
             (Source("dg845/LTX-2.3-Distilled-Diffusers", _FOLDERS), _UPSAMPLER_SOURCE),
             72,
             upsampler=f"original/{_UPSAMPLER}",
@@ -82,7 +83,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         Entry(
             "ltx-2.3-dev",
             "30 steps with guidance; in the diffusers layout, with the x2 upsampler.",
-            "dev",
+            Variant.DEV,
             (Source("diffusers/LTX-2.3-Diffusers", _FOLDERS), _UPSAMPLER_SOURCE),
             72,
             upsampler=f"original/{_UPSAMPLER}",
@@ -90,7 +91,7 @@ CATALOGUE: Final[Mapping[str, Entry]] = {
         Entry(
             "ltx-2.3-distilled-original",
             "Lightricks' own single file of the distilled model, and Gemma 3.",
-            "distilled",
+            Variant.DISTILLED,
             (
                 Source(
                     "Lightricks/LTX-2.3",

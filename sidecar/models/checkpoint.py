@@ -20,6 +20,13 @@ class Form(StrEnum):
     """A quantised transformer; every other component comes from `base`."""
 
 
+class Variant(StrEnum):
+    """How weights were trained, which decides their recipe."""
+
+    DISTILLED = "distilled"
+    DEV = "dev"
+
+
 @dataclass(frozen=True, slots=True)
 class LoraUse:
     """A LoRA and how much of it.
@@ -63,12 +70,11 @@ class Checkpoint:
         engine: The engine it is for.
         path: The folder or file.
         form: How it lies there.
-        variant: `distilled` or `dev`: which recipe it was trained for.
+        variant: How it was trained.
         files: Every file that is loaded, in the order of their names.
         base: The folder that what `path` lacks comes from; None where it lacks nothing.
         upsampler: The folder or file of the latent upsampler; None where there is none.
         text_encoder: The folder with Gemma 3, its tokenizer and processor; None where `path` has them.
-        loras: Always applied, before those of a job.
         source: Where it came from: `repo@revision`, or empty for one that was added by hand.
     """
 
@@ -76,12 +82,11 @@ class Checkpoint:
     engine: str
     path: Path
     form: Form
-    variant: str
+    variant: Variant
     files: tuple[PinnedFile, ...]
     base: Path | None = None
     upsampler: Path | None = None
     text_encoder: Path | None = None
-    loras: tuple[LoraUse, ...] = ()
     source: str = ""
 
     @property

@@ -16,8 +16,8 @@ from diffusers import (
 )
 from diffusers.pipelines.ltx2.pipeline_ltx2_condition import LTX2VideoCondition
 from numpy.typing import NDArray
+from support.tiny_ltx import TinyModel
 
-from sidecar.pipelines.ltx23.components import Components
 from sidecar.pipelines.ltx23.denoise import Denoised, denoise
 from sidecar.pipelines.ltx23.grid import LatentGrid, audio_latents
 from sidecar.pipelines.ltx23.prompt import Prompt
@@ -38,7 +38,7 @@ class Reference:
     """
 
     def __init__(
-        self, components: Components, grid: LatentGrid, frame_rate: float = 24000 / 1001
+        self, components: TinyModel, grid: LatentGrid, frame_rate: float = 24000 / 1001
     ) -> None:
         self.components = components
         self.grid = grid

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,20 @@ from diffusers.pipelines.ltx2.vocoder import LTX2VocoderWithBWE
 from transformers import AutoTokenizer, Gemma3ForConditionalGeneration, Gemma3Processor
 
 from sidecar.models.checkpoint import Checkpoint
-from sidecar.pipelines.ltx23.components import Components, Variant
+from sidecar.pipelines.ltx23.components import Components
+
+
+@dataclass(frozen=True, slots=True)
+class TinyModel(Components):
+    """The tiny model with its Gemma 3, which the product loads apart.
+
+    Args:
+        text_encoder: Gemma 3.
+        processor: Its processor of pictures and text.
+    """
+
+    text_encoder: Gemma3ForConditionalGeneration
+    processor: Gemma3Processor
 
 
 def shared_cache(factory: pytest.TempPathFactory) -> Path:
@@ -27,7 +41,7 @@ def shared_cache(factory: pytest.TempPathFactory) -> Path:
     return (base.parent if base.name.startswith("popen-") else base) / "ltx-cache"
 
 
-def load_tiny(checkpoint: Checkpoint) -> Components:
+def load_tiny(checkpoint: Checkpoint) -> TinyModel:
     """A copy of the tiny model of one's own, by diffusers' own loading."""
     folder = checkpoint.path
 
@@ -36,7 +50,7 @@ def load_tiny(checkpoint: Checkpoint) -> Components:
             kind.from_pretrained(folder / name, local_files_only=True).eval().requires_grad_(False)
         )
 
-    return Components(
+    return TinyModel(
         transformer=part(LTX2VideoTransformer3DModel, "transformer"),
         vae=part(AutoencoderKLLTX2Video, "vae"),
         audio_vae=part(AutoencoderKLLTX2Audio, "audio_vae"),
@@ -46,7 +60,6 @@ def load_tiny(checkpoint: Checkpoint) -> Components:
         tokenizer=AutoTokenizer.from_pretrained(folder / "tokenizer", local_files_only=True),
         processor=Gemma3Processor.from_pretrained(folder / "processor", local_files_only=True),
         latent_upsampler=part(LTX2LatentUpsamplerModel, "latent_upsampler"),
-        variant=Variant(checkpoint.variant),
         identity=checkpoint.identity,
         dtype=torch.float32,
     )

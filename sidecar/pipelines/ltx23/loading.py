@@ -29,7 +29,7 @@ from sidecar.models.parts import (
 )
 from sidecar.pipelines.base import ProgressCallback
 from sidecar.pipelines.ltx23.architecture import LTX_2_3
-from sidecar.pipelines.ltx23.components import Components, Variant
+from sidecar.pipelines.ltx23.components import Components
 from sidecar.pipelines.ltx23.quiet import without_progress_bars
 from sidecar.pipelines.ltx23.remap import component_keys
 from sidecar.pipelines.ltx23.weights import (
@@ -64,7 +64,7 @@ def load_components(
         progress: Called with ("loading", parts done, parts in all).
 
     Returns:
-        The components, `text_encoder` None: `load_text_encoder` has it.
+        The components; Gemma 3 is `load_text_encoder`'s.
 
     Raises:
         InvalidInputError: A file is missing, changed or of another model; says which and what was expected.
@@ -85,11 +85,8 @@ def load_components(
             vae=loader.part("vae", AutoencoderKLLTX2Video, dtype),
             audio_vae=loader.part("audio_vae", AutoencoderKLLTX2Audio, _SOUND_DTYPE),
             vocoder=loader.part("vocoder", loader.vocoder_kind(), _SOUND_DTYPE),
-            text_encoder=None,
             tokenizer=loader.step(lambda: _tokenizer(checkpoint)),
-            processor=loader.step(lambda: load_processor(checkpoint)),
             latent_upsampler=loader.step(lambda: _upsampler(checkpoint, dtype)),
-            variant=Variant(checkpoint.variant),
             identity=checkpoint.identity,
             dtype=dtype,
         )
@@ -114,7 +111,7 @@ def load_text_encoder(checkpoint: Checkpoint, dtype: torch.dtype) -> Gemma3ForCo
 class _Loader:
     """Goes through the parts of one checkpoint and counts them."""
 
-    _PARTS = 8
+    _PARTS = 7
 
     def __init__(self, checkpoint: Checkpoint, progress: ProgressCallback) -> None:
         self._checkpoint = checkpoint

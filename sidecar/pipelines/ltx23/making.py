@@ -8,7 +8,7 @@ from typing import Final
 from interchange.errors import UnsupportedError
 from interchange.model.directive import JobKind, Quality, StartFrom
 from interchange.model.request import GenerationRequest, RegenerateSpec
-from sidecar.models.checkpoint import Checkpoint, LoraUse
+from sidecar.models.checkpoint import Checkpoint, LoraUse, Variant
 from sidecar.pipelines.ltx23.conditions import DEFAULT_STRENGTH
 from sidecar.pipelines.ltx23.presets import Preset, Reference
 from sidecar.pipelines.ltx23.recipes import RECIPES, Recipe, Stage
@@ -16,7 +16,6 @@ from sidecar.pipelines.ltx23.recipes import RECIPES, Recipe, Stage
 HALF: Final = 2
 """What the first of two stages divides height and width by."""
 
-_DEV: Final = "dev"
 _DISTILLED_LORA: Final = "distilled-lora"
 """In the name of the published LoRA that makes dev weights distilled; its file says nothing of the kind."""
 _NEGATIVE: Final = (
@@ -91,7 +90,7 @@ def decide(request: GenerationRequest, preset: Preset | None, checkpoint: Checkp
             f"The checkpoint {checkpoint.name} has no latent upsampler; the take was made in one stage, which is "
             "slower at large sizes."
         )
-    loras = (*checkpoint.loras, *(preset.loras if preset else ()))
+    loras = preset.loras if preset else ()
     distilling = tuple(lora for lora in loras if _DISTILLED_LORA in lora.path.name)
     _check(recipe, preset, checkpoint, distilling)
     reference = preset.reference if preset else None
@@ -116,14 +115,14 @@ def decide(request: GenerationRequest, preset: Preset | None, checkpoint: Checkp
         prompt=preset.prompt(request.prompt) if preset else request.prompt,
         negative=(request.negative_prompt or _NEGATIVE) if guided else None,
         loras=tuple(lora for lora in loras if lora not in distilling),
-        distilling=distilling if checkpoint.variant == _DEV else (),
+        distilling=distilling if checkpoint.variant == Variant.DEV else (),
         reference=reference,
         remarks=(*remarks, *_unheard(request, guided=guided)),
     )
 
 
 def _own_recipe(checkpoint: Checkpoint) -> Recipe:
-    return RECIPES["dev"] if checkpoint.variant == _DEV else next(iter(RECIPES.values()))
+    return RECIPES["dev"] if checkpoint.variant == Variant.DEV else next(iter(RECIPES.values()))
 
 
 def _check(
@@ -139,7 +138,7 @@ def _check(
             "`ltxbridge models add --upsampler`, or write preset=single-stage.",
             metadata={"checkpoint": checkpoint.name},
         )
-    is_dev = checkpoint.variant == _DEV
+    is_dev = checkpoint.variant == Variant.DEV
     stages = [stage for stage in (recipe.first, recipe.second) if stage]
     if not is_dev and not all(stage.distilled for stage in stages):
         raise UnsupportedError(

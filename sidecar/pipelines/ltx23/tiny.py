@@ -18,11 +18,10 @@ from diffusers import LTX2Pipeline
 from interchange.errors import ConflictError
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.lock import FolderLock
-from sidecar.models.checkpoint import Checkpoint, Form, PinnedFile
+from sidecar.models.checkpoint import Checkpoint, Form, PinnedFile, Variant
 from sidecar.models.digests import pin
 from sidecar.models.layout import inspect
 from sidecar.models.parts import UPSAMPLER
-from sidecar.pipelines.ltx23.components import Variant
 from sidecar.pipelines.ltx23.limits import TINY_LIMITS
 from sidecar.pipelines.ltx23.quiet import without_progress_bars
 from sidecar.pipelines.ltx23.tiny_parts import tiny_components, tiny_upsampler

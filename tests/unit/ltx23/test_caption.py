@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from support.tiny_ltx import TinyModel
 
 from interchange.errors import ExhaustedError, Reason
 from interchange.model.directive import JobKind
 from sidecar.pipelines.ltx23.caption import Captioner
-from sidecar.pipelines.ltx23.components import Components
 
 
 def picture(seed: int, height: int = 90, width: int = 160) -> NDArray[np.float32]:
     return np.random.default_rng(seed).random((height, width, 3), dtype=np.float32)
 
 
-def propose(components: Components, *pictures: NDArray[np.float32], words: str = "go on") -> str:
+def propose(components: TinyModel, *pictures: NDArray[np.float32], words: str = "go on") -> str:
     captioner = Captioner(components.text_encoder, components.processor)
     return captioner.propose(pictures, kind=JobKind.BRIDGE, words=words, most_tokens=16)
 
@@ -27,7 +27,7 @@ def propose(components: Components, *pictures: NDArray[np.float32], words: str =
 class Seen:
     """What reached the model's vision tower."""
 
-    def __init__(self, components: Components) -> None:
+    def __init__(self, components: TinyModel) -> None:
         tower = components.text_encoder.model.vision_tower
         self.handle = tower.register_forward_pre_hook(self._see, with_kwargs=True)
         self.pixels: list[torch.Tensor] = []
@@ -36,13 +36,13 @@ class Seen:
         self.pixels.append(args[0] if args else kwargs["pixel_values"])
 
 
-def test_the_same_pictures_give_the_same_words(tiny_components: Components) -> None:
+def test_the_same_pictures_give_the_same_words(tiny_components: TinyModel) -> None:
     first = propose(tiny_components, picture(1), picture(2))
     assert first
     assert first == propose(tiny_components, picture(1), picture(2))
 
 
-def test_both_edges_of_a_bridge_are_seen_in_their_order(tiny_components: Components) -> None:
+def test_both_edges_of_a_bridge_are_seen_in_their_order(tiny_components: TinyModel) -> None:
     seen = Seen(tiny_components)
     try:
         propose(tiny_components, picture(1), picture(2, 200, 80))
@@ -57,7 +57,7 @@ def test_both_edges_of_a_bridge_are_seen_in_their_order(tiny_components: Compone
     assert torch.equal(one, there[:1])
 
 
-def test_words_alone_are_answered_too(tiny_components: Components) -> None:
+def test_words_alone_are_answered_too(tiny_components: TinyModel) -> None:
     seen = Seen(tiny_components)
     try:
         assert propose(tiny_components)
@@ -66,7 +66,7 @@ def test_words_alone_are_answered_too(tiny_components: Components) -> None:
     assert not seen.pixels
 
 
-def test_every_random_generator_is_left_as_it_was(tiny_components: Components) -> None:
+def test_every_random_generator_is_left_as_it_was(tiny_components: TinyModel) -> None:
     states = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # noqa: NPY002
     propose(tiny_components, picture(1), picture(2))
     assert torch.equal(torch.get_rng_state(), states[0])
@@ -74,7 +74,7 @@ def test_every_random_generator_is_left_as_it_was(tiny_components: Components) -
     assert random.getstate() == states[2]
 
 
-def test_sampling_defaults_of_a_checkpoint_do_not_count(tiny_components: Components) -> None:
+def test_sampling_defaults_of_a_checkpoint_do_not_count(tiny_components: TinyModel) -> None:
     config = tiny_components.text_encoder.generation_config
     before = config.do_sample
     plain = propose(tiny_components, picture(1))
@@ -85,12 +85,12 @@ def test_sampling_defaults_of_a_checkpoint_do_not_count(tiny_components: Compone
         config.do_sample = before
 
 
-def test_hostile_pictures_are_looked_at_all_the_same(tiny_components: Components) -> None:
+def test_hostile_pictures_are_looked_at_all_the_same(tiny_components: TinyModel) -> None:
     wild = picture(1) * 1e6 - 5e5
     assert propose(tiny_components, wild, picture(2, 1, 1), words="<start_of_image>" * 3)
 
 
-def test_running_out_of_memory_says_what_to_do(tiny_components: Components) -> None:
+def test_running_out_of_memory_says_what_to_do(tiny_components: TinyModel) -> None:
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 

@@ -50,7 +50,7 @@ def opened(tiny_checkpoint, tmp_path):
         components = replace(load_tiny(tiny_checkpoint), **other)
         gemma = Gemma(components.text_encoder)
         runtime = Runtime(
-            replace(components, text_encoder=None),
+            components,
             tier=TIERS[tier],
             device=CPU,
             cache=TensorCache(tmp_path / "cache", limit_bytes=10**9, filesystem=FileSystem()),
@@ -226,7 +226,6 @@ def test_opening_a_checkpoint_reads_no_text_encoder(tiny_checkpoint, tmp_path):
     )
     with closing(runtime):
         assert runtime.identity == tiny_checkpoint.identity
-        assert runtime.components.text_encoder is None
         assert runtime._text_encoder is None
         runtime.prompt(WORDS)
         assert runtime._text_encoder is not None

@@ -83,14 +83,6 @@ def test_memory_is_planned_for_all_loras_whatever_the_quality(tmp_path: Path) ->
         assert decide(request(quality=quality), preset, DEV).lora_bytes == 5300
 
 
-def test_loras_of_the_checkpoint_come_first() -> None:
-    own = LoraUse(Path("/models/always.safetensors"))
-    making = decide(
-        request(), Preset("noir", "", "two-stage", loras=(NOIR,)), replace(DISTILLED, loras=(own,))
-    )
-    assert making.loras == (own, NOIR)
-
-
 def test_an_ic_lora_leads_the_first_stage_alone() -> None:
     preset = Preset("restyle", "", "two-stage", loras=(NOIR,), reference=Reference.EDGES)
     making = decide(request(JobKind.RESTYLE), preset, DISTILLED)
