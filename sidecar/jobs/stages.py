@@ -12,6 +12,7 @@ from sidecar.credentials.facts import CredentialFacts, SoundOrigin
 from sidecar.credentials.identity import load_or_create_identity
 from sidecar.credentials.sign import sign_take
 from sidecar.credentials.verify import verify_file
+from sidecar.digests import RememberedDigests
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.runner import Stages
 from sidecar.jobs.work import WorkOrder
@@ -76,25 +77,10 @@ def open_stages(*, state_folder: Path, product_version: str) -> Stages:
         check_take=_check_take,
         sign=sign,
         verify=lambda path: _verify(path, identity_folder=state_folder),
-        digest=_SourceDigests(filesystem).of,
+        digest=RememberedDigests(filesystem).of,
         encode_preview=encode_jpeg,
         filesystem=filesystem,
     )
-
-
-class _SourceDigests:
-    """Digests of sources, remembered while size and time stay: one shot often gets many takes."""
-
-    def __init__(self, filesystem: FileSystem) -> None:
-        self._filesystem = filesystem
-        self._known: dict[tuple[Path, int, int, int], str] = {}
-
-    def of(self, path: Path) -> str:
-        facts = path.stat()
-        key = (path, facts.st_ino, facts.st_size, facts.st_mtime_ns)
-        if key not in self._known:
-            self._known[key] = self._filesystem.sha256(path)
-        return self._known[key]
 
 
 def _open_span(span: SourceSpan, request: GenerationRequest) -> AbstractContextManager[SpanReader]:

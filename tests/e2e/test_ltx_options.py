@@ -6,6 +6,8 @@ with real ones.
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -142,7 +144,9 @@ def test_presets_of_ones_own_choose_recipe_and_loras(studio: Studio) -> None:
     assert same(plain, taken(studio, GenerateSpec(), preset="untuned"))
     assert all_differ(plain, tuned, single)
     notes = studio.made(studio.request(GenerateSpec(), (0, LENGTH), preset="tuned")).take.notes
-    assert any("look.safetensors" in note for note in notes)
+    (lora,) = (studio.state / "presets").rglob("look.safetensors")
+    digest = hashlib.sha256(lora.read_bytes()).hexdigest()
+    assert any("look.safetensors" in note and digest in note for note in notes)
 
 
 def test_restyle_follows_the_shot_at_the_size_its_ic_lora_says(studio: Studio) -> None:

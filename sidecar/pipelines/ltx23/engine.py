@@ -9,6 +9,8 @@ from interchange.errors import UnsupportedError
 from interchange.model.directive import JobKind
 from interchange.model.engine import Device, EngineLimits
 from interchange.model.request import GenerateSpec
+from sidecar.digests import RememberedDigests
+from sidecar.filesystem import FileSystem
 from sidecar.models.checkpoint import Checkpoint
 from sidecar.pipelines.base import (
     CancelCheck,
@@ -97,6 +99,7 @@ class LtxEngine:
         self._sounded: TakeRun | None = None
         self._remarks: tuple[str, ...] = ()
         self._captioner: Captioner | None = None
+        self._digests = RememberedDigests(FileSystem())
 
     @property
     def limits(self) -> EngineLimits:
@@ -306,8 +309,10 @@ class LtxEngine:
             _too_long(unread(runtime.components.tokenizer, run.making.prompt)),
             *self._workshop.remarks,
         ]
-        if run.making.loras:
-            found.append(f"LoRA: {', '.join(lora.path.name for lora in run.making.loras)}.")
+        found += [
+            f"LoRA {lora.path.name} at strength {lora.strength:g}, sha256 {self._digests.of(lora.path)}."
+            for lora in run.making.loras
+        ]
         if not runtime.deterministic:
             found.append("The attention kernel in use may give slightly other pictures each time.")
         self._remarks = tuple(remark for remark in found if remark)
