@@ -17,9 +17,9 @@ A file in the user's folder takes the place of a shipped one of the same name.
 from __future__ import annotations
 
 import difflib
-import math
 import os
 import re
+import reprlib
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
@@ -38,7 +38,7 @@ from sidecar.pipelines.ltx23.recipes import RECIPES
 
 _PLACE: Final = "{prompt}"
 _ENDING: Final = ".toml"
-_MOST_BYTES: Final = 64 * 1024
+_MOST_BYTES: Final = 32 * 1024  # what tomllib takes for a key of many dots grows with its square
 _MOST_FILES: Final = 1000
 _MOST_LORAS: Final = 8
 _MOST_STRENGTH: Final = 4.0
@@ -94,7 +94,8 @@ class Preset:
         """
         origin = f" (from {self.source})" if self.source else ""
         for lora in self.loras:
-            if not lora.path.is_file():
+            # Not Path.is_file, which raises where a name is too long for the disk.
+            if not os.path.isfile(lora.path):  # noqa: PTH113
                 raise NotFoundError(
                     f"The preset {self.name} needs the LoRA file {lora.path.name}{origin}, and {lora.path} is "
                     f"not there. Put the file there, or correct its path in {self.origin}; a preset that came with "
@@ -157,7 +158,12 @@ def _user_files(folder: Path | None) -> list[Path]:
     if folder is None or not folder.is_dir():
         return []
     try:
-        paths = sorted(path for path in folder.iterdir() if path.name.endswith(_ENDING))
+        paths = sorted(
+            path
+            for path in folder.iterdir()
+            # Hidden ones are not the user's: macOS and editors leave `._noir.toml` and `.#noir.toml` behind.
+            if path.name.endswith(_ENDING) and not path.name.startswith(".")
+        )
     except OSError as error:
         raise InvalidInputError(
             f"The presets folder {folder} cannot be read: {error.strerror}.",
@@ -274,10 +280,10 @@ def _lora(table: Mapping[str, object], index: int, file: str, folder: Path | Non
         raise _Origin(file, f"{at}path").refuse(f"names no home folder: {written}") from error
     strength = table.get("strength", 1.0)
     if isinstance(strength, bool) or not isinstance(strength, int | float):
-        raise _Origin(file, f"{at}strength").refuse(f"must be a number, not {strength!r}")
-    if not math.isfinite(strength) or abs(strength) > _MOST_STRENGTH:
+        raise _Origin(file, f"{at}strength").refuse(f"must be a number, not {_shown(strength)}")
+    if not abs(strength) <= _MOST_STRENGTH:  # nor is NaN
         raise _Origin(file, f"{at}strength").refuse(
-            f"must be from -{_MOST_STRENGTH:g} to {_MOST_STRENGTH:g}, not {strength!r}"
+            f"must be from -{_MOST_STRENGTH:g} to {_MOST_STRENGTH:g}, not {_shown(strength)}"
         )
     start = Path() if folder is None else folder.absolute()
     return LoraUse(Path(os.path.normpath(start / path)), float(strength))
@@ -302,8 +308,15 @@ def _text(value: object, origin: _Origin) -> str:
     if value is None:
         raise origin.refuse("is missing")
     if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise origin.refuse(f"must be text, not {value!r}"[:200])
+        raise origin.refuse(f"must be text, not {_shown(value)}")
     return value
+
+
+def _shown(value: object) -> str:
+    try:
+        return reprlib.repr(value)
+    except ValueError:  # Python refuses to write a number of so many digits
+        return "a number of thousands of digits"
 
 
 def _hint(word: str, known: Iterable[str]) -> str:

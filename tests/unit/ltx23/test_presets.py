@@ -100,6 +100,8 @@ def test_a_folder_that_is_not_there_holds_no_presets(tmp_path: Path) -> None:
         ('recipe = "dev"\n[[lora]]\nstrength = 1.0', "lora 1 path .* is missing"),
         ('recipe = "dev"\n[[lora]]\npath = "x"\nstrenght = 1', "unknown key lora 1 strenght; did you mean strength"),
         ('recipe = "dev"\n[[lora]]\npath = "x"\nstrength = nan', "lora 1 strength .* from -4 to 4"),
+        (f'recipe = "dev"\n[[lora]]\npath = "x"\nstrength = {"9" * 400}', "lora 1 strength .* from -4 to 4"),
+        (f'recipe = "dev"\n[[lora]]\npath = "x"\nstrength = 0x{"f" * 9000}', "lora 1 strength .* from -4 to 4"),
         ('recipe = "dev"\n[[lora]]\npath = "x"\nstrength = 99', "lora 1 strength .* from -4 to 4"),
         ('recipe = "dev"\n[[lora]]\npath = "x"\nstrength = true', "lora 1 strength .* a number"),
         ('recipe = "dev"\n[[lora]]\npath = "~nobody-here/x"', "lora 1 path .* no home folder"),
@@ -110,7 +112,8 @@ def test_a_folder_that_is_not_there_holds_no_presets(tmp_path: Path) -> None:
         (b'recipe = "\xff"', "no valid TOML"),
         ("a = " + "[" * 30_000, "no valid TOML"),
         ("a = " + "9" * 5000, "no valid TOML"),
-        (b"#" * (64 * 1024 + 1), "larger than 64 KiB"),
+        (b"#" * (32 * 1024 + 1), "larger than 32 KiB"),
+        (b"recipe." + b".".join([b"a"] * 9000) + b" = 1", r"recipe .* must be text, not .'a'"),
     ],
 )  # fmt: skip
 def test_a_broken_preset_names_the_file_and_the_key(
@@ -188,3 +191,17 @@ def test_presets_load_neither_torch_nor_numpy() -> None:
         "sys.exit(bool({'torch', 'numpy', 'cv2', 'av'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_what_systems_and_editors_leave_beside_a_preset_stops_nothing(tmp_path: Path) -> None:
+    written(tmp_path, NOIR)
+    written(tmp_path, b"\0\5\26\7", "._noir.toml")
+    (tmp_path / ".#noir.toml").symlink_to("somebody@somewhere.1234")
+    assert find_preset("noir", tmp_path).recipe == "two-stage"
+    assert preset_names(tmp_path) == preset_names() | {"noir"}
+
+
+def test_a_lora_whose_name_no_disk_can_have_is_not_there(tmp_path: Path) -> None:
+    written(tmp_path, f'recipe = "dev"\n[[lora]]\npath = "{"a" * 5000}"')
+    with pytest.raises(NotFoundError, match="is not there"):
+        find_preset("noir", tmp_path).check_files()
