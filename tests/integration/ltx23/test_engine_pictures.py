@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,12 @@ from interchange.model.directive import AudioPolicy, Edge, JobKind, Quality, Sta
 from interchange.model.media import Raster
 from interchange.timebase import FrameRate
 from sidecar.pipelines.base import EngineJob
+from sidecar.pipelines.ltx23.conditions import Conditions
 from sidecar.pipelines.ltx23.engine import LtxEngine
 from sidecar.pipelines.ltx23.memory import Work
 from sidecar.pipelines.ltx23.recipes import RECIPES
+from sidecar.pipelines.ltx23.state import State
+from sidecar.pipelines.ltx23.states import conditioned
 from sidecar.pipelines.ltx23.tiers import Tier
 
 RATES = ("23.976", "29.97", "59.94")
@@ -157,6 +161,20 @@ def test_remarks_say_what_was_done(tiny_engine: LtxEngine) -> None:
     assert "Test only" in remarks
     assert "11 forwards" in remarks
     assert "negative= did nothing" in remarks
+
+
+def test_the_first_stage_alone_follows_a_reference(
+    tiny_engine: LtxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[bool] = []
+
+    def noting(conditions: Conditions, *given: Any, **named: Any) -> State:
+        followed.append(conditions.reference is not None)
+        return conditioned(conditions, *given, **named)
+
+    monkeypatch.setattr("sidecar.pipelines.ltx23.generation.conditioned", noting)
+    taken(tiny_engine, planned(JobKind.RESTYLE, length=9))
+    assert followed == [True, False]
 
 
 def test_memory_is_planned_for_a_reference_in_the_first_stage_alone(

@@ -62,6 +62,38 @@ def test_a_clip_at_the_first_frame_lies_as_the_canvas_does(tiny_components: Comp
     assert _frames(state, appended=True) == _frames(state, appended=False)
 
 
+@pytest.mark.parametrize("drafted", [False, True])
+def test_what_is_kept_is_the_pictures_shown_to_the_bit_in_either_stage(
+    tiny_components: Components, drafted: bool
+) -> None:
+    """The second stage starts from the first one's latents, and still keeps the source's."""
+    codec = VideoCodec(tiny_components.vae, device=torch.device("cpu"), dtype=torch.float32)
+
+    def opening(grid: LatentGrid) -> np.ndarray:
+        made = _all_open(grid)
+        made[0] = 0.0
+        return made
+
+    start = torch.full((1, codec.latent_channels, 3, 2, 2), 7.0) if drafted else None
+    state = conditioned(
+        Conditions(opening, shown=Clip(range(17), _picture, 0)),
+        SIZE,
+        frame_count=FRAME_COUNT,
+        codec=codec,
+        transformer=tiny_components.transformer,
+        start=start,
+        reference_downscale=1,
+        checkpoint=lambda: None,
+    )
+    pictures = np.stack([SIZE.shown(_picture(frame)) for frame in range(17)])
+    known = codec.encode(pictures, checkpoint=lambda: None).flatten(2).transpose(1, 2)
+    assert state.mask[0, :, 0].tolist() == [0.0] * 4 + [1.0] * 8
+    assert torch.equal(state.clean[:, :4], known[:, :4])
+    assert torch.equal(state.latent[:, :4], known[:, :4])
+    made_from = known[:, 4:] if start is None else torch.full_like(known[:, 4:], 7.0)
+    assert torch.equal(state.latent[:, 4:], made_from)
+
+
 def test_a_clip_is_held_and_comes_latent_after_latent(tiny_components: Components) -> None:
     still, clip = Clip(range(3, 4), _picture, 30), Clip(range(50, 59), _picture, 20)
     state = _state(tiny_components, still, clip)
