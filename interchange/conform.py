@@ -6,6 +6,7 @@ from fractions import Fraction
 
 from interchange.model.directive import Aspect, Box
 from interchange.model.media import Raster
+from interchange.timebase import round_half_up
 
 
 def fitted_box(picture: Raster, raster: Raster) -> Box:
@@ -27,8 +28,8 @@ def fitted_box(picture: Raster, raster: Raster) -> Box:
     aspect = picture.pixel_aspect / raster.pixel_aspect
     across = picture.width_px * aspect
     scale = min(wide / across, Fraction(high, picture.height_px))
-    width = min(wide, max(1, _nearest(across * scale)))
-    height = min(high, max(1, _nearest(picture.height_px * scale)))
+    width = min(wide, max(1, round_half_up(across * scale)))
+    height = min(high, max(1, round_half_up(picture.height_px * scale)))
     return Box((wide - width) // 2, (high - height) // 2, width, height)
 
 
@@ -66,7 +67,3 @@ def reframed_raster(picture: Raster, aspect: Aspect) -> Raster:
 
 def _even(length: Fraction | int) -> int:
     return -(-length // 2) * 2
-
-
-def _nearest(value: Fraction) -> int:
-    return (2 * value + 1).__floor__() // 2

@@ -6,6 +6,7 @@ gets 29.97 wrong (measured), hence own arithmetic (ADR-0004).
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from fractions import Fraction
@@ -192,6 +193,11 @@ class TimeRange:
 
     def __str__(self) -> str:
         return f"[{self.start}, {self.end}) @{self.rate}"
+
+
+def round_half_up(value: Fraction) -> int:
+    """Round to the nearest whole number, a half upwards, so that neighbouring ranges share their edge."""
+    return math.floor(value + Fraction(1, 2))
 
 
 def _dropped_per_minute(rate: FrameRate) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +17,7 @@ from interchange.model.request import (
     RestyleSpec,
     RetakeSpec,
 )
+from interchange.timebase import round_half_up
 from sidecar.credentials.facts import SoundOrigin
 from sidecar.pipelines.base import (
     CancelCheck,
@@ -112,7 +111,7 @@ def file_sound(
 def _boundary(record_frame: int, request: GenerationRequest, sample_rate_hz: int) -> int:
     """The sample, from the file's start, at which a record frame starts."""
     seconds = request.frame_rate.seconds(record_frame - request.file_range.start)
-    return (seconds * sample_rate_hz + Fraction(1, 2)).__floor__()
+    return round_half_up(seconds * sample_rate_hz)
 
 
 def _own(

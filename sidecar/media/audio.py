@@ -12,6 +12,7 @@ from av.container import InputContainer
 from numpy.typing import NDArray
 
 from interchange.errors import Reason, UnsupportedError
+from interchange.timebase import round_half_up
 from sidecar.media.container import (
     channel_count,
     damaged,
@@ -20,7 +21,6 @@ from sidecar.media.container import (
     unsupported,
 )
 from sidecar.media.frame_index import index_frames
-from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Sound
 
 # AAC and its kin need some packets before the wanted one to decode it exactly.

@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from interchange.errors import BridgeError, ExhaustedError, InternalError, Reason
 from interchange.model.media import ColourTags, Raster
 from interchange.model.request import Codec
-from interchange.timebase import FrameRate, format_timecode
+from interchange.timebase import FrameRate, format_timecode, round_half_up
 from sidecar.media.colour import from_rgb, to_layout
 from sidecar.media.delivery import (
     DELIVERY_LAYOUTS,
@@ -31,7 +31,6 @@ from sidecar.media.delivery import (
 )
 from sidecar.media.frames import NativeFrame, TakeFrame
 from sidecar.media.pixels import write_planes
-from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Sound
 
 _BUFFER_BYTES = 1 << 20

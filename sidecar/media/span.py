@@ -13,11 +13,10 @@ from interchange.errors import InvalidInputError, Reason, UnsupportedError
 from interchange.model.directive import Box
 from interchange.model.media import ColourTags, MediaFacts, Raster
 from interchange.model.request import SourceSpan
-from interchange.timebase import FrameRate, TimeRange
+from interchange.timebase import FrameRate, TimeRange, round_half_up
 from sidecar.media.colour import from_rgb, to_rgb
 from sidecar.media.fit import placed
 from sidecar.media.frames import NativeFrame
-from sidecar.media.rounding import round_half_up
 from sidecar.pipelines.base import Picture, Sound
 
 _WIDE_GAMUTS = frozenset({9, 11, 12})

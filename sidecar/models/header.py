@@ -12,9 +12,8 @@ from typing import Any
 from interchange.errors import InvalidInputError, NotFoundError, Reason, UnsupportedError
 
 SUFFIX = ".safetensors"
-_LONGEST_HEADER_BYTES = (
-    32 << 20
-)  # that of LTX-2.3 has 1 MB; reading one of 100 MB takes 10 s and 1 GB
+# That of LTX-2.3 has 1 MB; reading one of 100 MB takes 10 s and 1 GB.
+_LONGEST_HEADER_BYTES = 32 << 20
 _LARGEST = 1 << 62  # bytes or elements; no disk holds more
 _PICKLES = frozenset({".bin", ".ckpt", ".pkl", ".pt", ".pth"})
 

@@ -11,7 +11,7 @@ from fractions import Fraction
 from interchange.errors import BridgeError
 from interchange.formats.base import LaneChange
 from interchange.model.take import Placement
-from sidecar.media.rounding import round_half_up
+from interchange.timebase import round_half_up
 
 
 @dataclass(frozen=True, slots=True)

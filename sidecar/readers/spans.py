@@ -15,9 +15,8 @@ import numpy as np
 from interchange.errors import InvalidInputError, Reason
 from interchange.model.media import ColourTags, MediaFacts, Raster
 from interchange.model.request import SourceSpan
-from interchange.timebase import FrameRate
+from interchange.timebase import FrameRate, round_half_up
 from sidecar.media.frames import NativeFrame
-from sidecar.media.rounding import round_half_up
 from sidecar.media.span import SpanReader, changed_since, refuse_other_colour
 from sidecar.pipelines.base import Sound
 from sidecar.readers.box import ReaderBox

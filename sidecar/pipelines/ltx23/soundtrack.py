@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Final
 
 import numpy as np
@@ -19,7 +19,7 @@ from interchange.model.request import (
     RestyleSpec,
     RetakeSpec,
 )
-from interchange.timebase import TimeRange
+from interchange.timebase import TimeRange, round_half_up
 from sidecar.pipelines.base import EngineJob, Sound
 from sidecar.pipelines.ltx23.canvas import AUDIO_TOKEN_SECONDS, Canvas
 
@@ -96,7 +96,7 @@ def _placed(job: EngineJob, canvas: Canvas) -> Sound | None:
 
 def _samples(canvas: Canvas, frames: int, sample_rate_hz: int) -> int:
     """Samples that so many frames last, rounded to the nearest."""
-    return (canvas.frames.rate.seconds(frames) * sample_rate_hz + Fraction(1, 2)).__floor__()
+    return round_half_up(canvas.frames.rate.seconds(frames) * sample_rate_hz)
 
 
 class Soundtrack:
@@ -175,12 +175,12 @@ class Soundtrack:
     @property
     def _fade(self) -> int:
         """Samples of one audio token: sounds meet within it, where the model cannot be exact."""
-        return (AUDIO_TOKEN_SECONDS * self.sample_rate_hz).__floor__()
+        return math.floor(AUDIO_TOKEN_SECONDS * self.sample_rate_hz)
 
     def _edge(self, record_frame: int) -> int:
         """The sample at which a record frame starts, from the first of `made_range`; negative before it."""
         seconds = self._made.rate.seconds(record_frame - self._made.start)
-        return (seconds * self.sample_rate_hz + Fraction(1, 2)).__floor__()
+        return round_half_up(seconds * self.sample_rate_hz)
 
 
 def _rising(count: int) -> NDArray[np.float32]:
