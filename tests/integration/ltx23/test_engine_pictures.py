@@ -15,7 +15,7 @@ from interchange.errors import NotFoundError, UnsupportedError
 from interchange.model.directive import AudioPolicy, Edge, JobKind, Quality, StartFrom
 from interchange.model.media import Raster
 from interchange.timebase import FrameRate
-from sidecar.pipelines.base import EngineJob
+from sidecar.pipelines.base import EngineJob, Picture
 from sidecar.pipelines.ltx23.conditions import Conditions
 from sidecar.pipelines.ltx23.engine import LtxEngine
 from sidecar.pipelines.ltx23.memory import Work
@@ -161,6 +161,29 @@ def test_remarks_say_what_was_done(tiny_engine: LtxEngine) -> None:
     assert "Test only" in remarks
     assert "11 forwards" in remarks
     assert "negative= did nothing" in remarks
+
+
+def test_colour_is_compared_on_the_frames_beside_the_window_and_mended_within(
+    tiny_engine: LtxEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As if the VAE had taken 0.05 from every picture: the made ones get it back, whole at both ends."""
+    job = planned(JobKind.RETAKE, length=16, context=(40, 40))
+    compared: list[list[Picture]] = []
+    made: list[list[Picture]] = []
+    for taken_away in (0.0, 0.05):
+
+        def offset(_decoded: list[Picture], own: list[Picture], by: float = taken_away) -> Picture:
+            compared.append(own)
+            return np.full((9, 16, 3), by, np.float32)
+
+        monkeypatch.setattr("sidecar.pipelines.ltx23.finishing.edge_offset", offset)
+        made.append(taken(tiny_engine, job))
+    for before, after in zip(*made, strict=True):
+        assert np.allclose(after - before, 0.05, atol=1e-6)
+    window, source = job.made_range, job.sources[0]
+    beside = {range(window.end, window.end + 4), range(window.start - 4, window.start)}
+    wanted = {b"".join(source.picture(frame).tobytes() for frame in frames) for frames in beside}
+    assert {b"".join(picture.tobytes() for picture in own) for own in compared} == wanted
 
 
 def test_the_first_stage_alone_follows_a_reference(
