@@ -36,6 +36,7 @@ _DOWN: Final = (".lora_A.weight", ".lora_down.weight")
 _UP: Final = (".lora_B.weight", ".lora_up.weight")
 _ALPHA: Final = ".alpha"
 _REFERENCE: Final = "reference_downscale_factor"
+_SPARSE_REFERENCE: Final = "reference_temporal_scale_factor"
 _MOST_DOWNSCALE: Final = 64
 _TRAINING: Final = "lora_adapter_metadata"
 
@@ -117,10 +118,17 @@ def reference_downscale_factor(path: Path) -> int | None:
 
     Raises:
         NotFoundError: It is not there.
-        UnsupportedError: It is a pickle.
+        UnsupportedError: It is a pickle, or was trained on references of fewer frames.
         InvalidInputError: It is damaged, or the factor is no positive whole number.
     """
-    stated = _header(path).metadata.get(_REFERENCE)
+    metadata = _header(path).metadata
+    if metadata.get(_SPARSE_REFERENCE, "1") not in {"1", "1.0"}:
+        raise UnsupportedError(
+            f"{path} follows a reference of fewer frames than the shot ({_SPARSE_REFERENCE}), which is not made here. "
+            "Take an IC-LoRA whose reference is as long as the shot.",
+            metadata={"path": str(path), "key": _SPARSE_REFERENCE},
+        )
+    stated = metadata.get(_REFERENCE)
     if stated is None:
         return None
     try:

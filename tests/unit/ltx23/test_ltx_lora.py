@@ -332,3 +332,14 @@ def test_the_reference_of_an_ic_lora_is_read_from_its_file(tmp_path: Path) -> No
     path.write_bytes(path.read_bytes()[:-1])
     with pytest.raises(InvalidInputError, match="broke off"):
         reference_downscale_factor(path)
+
+
+def test_an_ic_lora_for_references_of_fewer_frames_is_refused(tmp_path: Path) -> None:
+    """Followed frame by frame it would see a shot four times as slow."""
+    weights = {"x": torch.zeros(1)}
+    path = tmp_path / "ic.safetensors"
+    same = _write(path, weights, reference_temporal_scale_factor="1")
+    assert reference_downscale_factor(same) is None
+    fewer = _write(path, weights, reference_temporal_scale_factor="4")
+    with pytest.raises(UnsupportedError, match="fewer frames than the shot"):
+        reference_downscale_factor(fewer)
