@@ -135,7 +135,7 @@ def verify(name: str | None, as_json: bool) -> int:
 
 
 @models.command()
-@click.argument("name", type=click.Choice(tuple(CATALOGUE)))
+@_name
 @click.option(
     "--accept-licences", is_flag=True, help="Agree to both licences, for scripts; they are shown."
 )
