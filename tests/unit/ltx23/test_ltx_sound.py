@@ -63,6 +63,14 @@ def _mel_by_hand(waveform: NDArray[np.float64], frame_count: int, bins: int) -> 
     return np.log(np.maximum(magnitude @ bank, 1e-5))
 
 
+def test_silence_is_the_quiet_that_the_vae_was_trained_on() -> None:
+    front_end = MelFrontEnd(sample_rate_hz=16_000, hop_samples=160, bins=64)
+    silence = torch.zeros(2, front_end.samples_for(9))
+    mel = front_end.log_mel(silence, frame_count=9)
+    assert mel.shape == (1, 2, 9, 64)
+    assert torch.equal(mel, torch.full_like(mel, 1e-5).log())
+
+
 def test_the_mel_spectrogram_is_the_one_of_the_definition() -> None:
     time = np.arange(8_000) / 16_000
     waveform = 0.5 * np.sin(2 * np.pi * 440 * time) + 0.2 * np.sin(2 * np.pi * 3_000 * time**2)
