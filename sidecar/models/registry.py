@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 import time
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,7 @@ from sidecar.models.layout import Found
 from sidecar.serialise import dump, load
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_MOST_BYTES = 32 << 20  # a checkpoint in shards has a hundred files of 300 bytes each
 _WAIT_S = 0.1
 _PATIENCE_S = 10.0
 
@@ -65,7 +67,11 @@ class ModelRegistry:
             InvalidInputError: The file is not one of ours.
         """
         try:
-            return load(Installed, self.path.read_text(encoding="utf-8"))
+            with self.path.open("rb") as file:
+                content = file.read(_MOST_BYTES + 1)
+            if len(content) > _MOST_BYTES:
+                raise ValueError(f"it has more than {_MOST_BYTES >> 20} MB.")  # noqa: TRY301
+            return load(Installed, content.decode())
         except FileNotFoundError:
             return Installed()
         except (OSError, ValueError, BridgeError) as error:
@@ -264,7 +270,8 @@ def describe_checkpoint(state_dir: Path, *, engine: str = "ltx-2.3") -> str:
     wrong = [
         file
         for file in checkpoint.files
-        if not file.path.is_file() or file.path.stat().st_size != file.size_bytes
+        # Not Path.is_file, which raises where a name is too long for the disk.
+        if not os.path.isfile(file.path) or file.path.stat().st_size != file.size_bytes  # noqa: PTH113
     ]
     if wrong:
         raise InvalidInputError(

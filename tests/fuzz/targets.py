@@ -15,6 +15,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from fuzz import seeds
+from fuzz.model_targets import model_targets
 from fuzz.rpc_targets import rpc_targets
 from fuzz.stored_targets import stored_targets
 from google.protobuf.message import DecodeError
@@ -80,6 +81,7 @@ def all_targets(folder: Path) -> Mapping[str, Target]:
         **_wire(),
         **_files(folder),
         **stored_targets(Target, folder),
+        **model_targets(Target, folder),
         **rpc_targets(Target, folder),
     }
 

@@ -18,7 +18,8 @@ PARSERS = {
     "worker-line", "server-line", "answer-job", "answer-engine", "manifest-report", "media-probe",
     "media-picture", "media-sound", "media-samples", "media-still", "media-timecode", "bmff-boxes",
     "manifest-file", "credentials", "hot-journal", "hot-ledger", "hot-name", "enrolment", "clients",
-    "upload-record", "reader-message", "reader-answer",
+    "upload-record", "reader-message", "reader-answer", "preset", "weights-header", "weights-gguf",
+    "weights-config", "weights-index", "model-registry", "model-licences",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from sidecar.filesystem import FileSystem
 from sidecar.models.checkpoint import Checkpoint, Form, identity_of
 from sidecar.models.digests import check_unchanged
 from sidecar.models.layout import Found
-from sidecar.models.registry import ModelRegistry
+from sidecar.models.registry import ModelRegistry, describe_checkpoint
 
 ENGINE = "ltx-2.3"
 
@@ -184,6 +184,26 @@ def test_a_broken_list_is_said_and_kept(registry: ModelRegistry, content: str) -
         registry.checkpoints()
     assert str(registry.path) in str(caught.value)
     assert registry.path.exists()
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="this system has none")
+def test_a_list_without_an_end_is_not_read_to_it(registry: ModelRegistry) -> None:
+    registry.folder.mkdir()
+    registry.path.symlink_to("/dev/zero")
+    with pytest.raises(InvalidInputError, match="more than 32 MB"):
+        registry.checkpoints()
+
+
+def test_a_file_whose_name_no_disk_can_have_is_missing(
+    registry: ModelRegistry, tmp_path: Path
+) -> None:
+    one = _added(registry, tmp_path / "1")
+    long = str(one.files[0].path.with_name("a" * 5000))
+    listed = registry.path.read_text().replace(str(one.files[0].path), long)
+    registry.path.write_text(listed)
+    with pytest.raises(InvalidInputError, match="is not whole"):
+        describe_checkpoint(registry.folder.parent, engine=one.engine)
+    assert registry.verify(one.name)[0].found == "no file"
 
 
 class _Full(FileSystem):
