@@ -25,7 +25,6 @@ NAMES = (
     "idna",
     "importlib_metadata",
     "packaging",
-    "peft",
     "pillow",
     "psutil",
     "PyYAML",

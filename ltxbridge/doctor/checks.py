@@ -304,9 +304,7 @@ def check_models() -> Finding:
             "(pip install 'ltxbridge[ltx]' adds them)",
         )
     missing = [
-        name
-        for name in ("diffusers", "transformers", "accelerate", "peft")
-        if find_spec(name) is None
+        name for name in ("diffusers", "transformers", "accelerate") if find_spec(name) is None
     ]
     if missing:
         return Finding(

@@ -33,7 +33,7 @@ _TINY_SIZE: Final = ModelSize(
     text_states=3,
 )  # fmt: skip
 """About; a memory limit from the settings is not meant for so small a model, and must not refuse it."""
-_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate", "peft")
+_NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate")
 
 
 class LtxEntry:
