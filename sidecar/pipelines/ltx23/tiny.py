@@ -14,8 +14,9 @@ from typing import Any, Final
 
 import torch
 from diffusers import LTX2Pipeline
+from safetensors import SafetensorError
 
-from interchange.errors import ConflictError
+from interchange.errors import BridgeError, ConflictError, NotFoundError, Reason, UnavailableError
 from sidecar.filesystem import FileSystem
 from sidecar.jobs.lock import FolderLock
 from sidecar.models.checkpoint import Checkpoint, Form, PinnedFile, Variant
@@ -74,6 +75,16 @@ def tiny_checkpoint(cache: Path, filesystem: FileSystem) -> Checkpoint:
         lock = _wait_for(room)
         try:
             files = _verified(folder, filesystem) or _rebuilt(folder, filesystem)
+        except (OSError, BridgeError, SafetensorError) as error:
+            if isinstance(error, BridgeError) and not isinstance(error, NotFoundError):
+                raise
+            # What the libraries met that write it, or somebody deleted the cache.
+            raise UnavailableError(
+                f"The tiny model could not be built in {room}: {error}. Free some space there, and leave the cache "
+                "folder in peace for a moment.",
+                reason=Reason.STORAGE_UNAVAILABLE,
+                metadata={"path": str(room)},
+            ) from error
         finally:
             lock.release()
     return Checkpoint(

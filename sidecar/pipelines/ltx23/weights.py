@@ -15,7 +15,13 @@ from diffusers.models.transformers.transformer_ltx2 import LTX2VideoTransformer3
 from diffusers.pipelines.ltx2.latent_upsampler import LTX2LatentUpsamplerModel
 from safetensors import safe_open
 
-from interchange.errors import BridgeError, InvalidInputError, Reason, UnsupportedError
+from interchange.errors import (
+    BridgeError,
+    InvalidInputError,
+    NotFoundError,
+    Reason,
+    UnsupportedError,
+)
 from sidecar.models.header import read_header
 from sidecar.pipelines.ltx23.architecture import STATED_FACTS
 from sidecar.pipelines.ltx23.devices import ran_out_of_memory
@@ -39,6 +45,7 @@ def translated(path: Path) -> Iterator[None]:
         path: What it reads.
 
     Raises:
+        NotFoundError: It is not there any more.
         UnsupportedError: The files want a program of their own to be run.
         InvalidInputError: They are damaged, or of another model.
     """
@@ -49,6 +56,12 @@ def translated(path: Path) -> Iterator[None]:
     except Exception as error:  # the libraries raise whatever they meet, plain `Exception` as well
         if ran_out_of_memory(error):
             raise
+        if not path.exists():
+            raise NotFoundError(
+                f"{path} is gone. Put it back, or `ltxbridge models pull` it again; what lies in the cache is made "
+                "again with the next job.",
+                metadata={"path": str(path)},
+            ) from error
         if "trust_remote_code" in str(error):
             raise UnsupportedError(
                 f"{path} asks for a program of its own to be run, which is never done. Take the weights of LTX-2.3 "

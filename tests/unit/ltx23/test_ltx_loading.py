@@ -261,6 +261,15 @@ def test_no_kernel_that_a_configuration_names_is_fetched(own_folder: Path, key: 
     assert encoder.config._attn_implementation == "sdpa"
 
 
+def test_weights_that_went_away_after_they_were_checked_are_said_to_be_gone(
+    own_folder: Path,
+) -> None:
+    checkpoint = _checkpoint(own_folder)
+    shutil.rmtree(own_folder)
+    with pytest.raises(NotFoundError, match="is gone"):
+        load_text_encoder(checkpoint, torch.float32)
+
+
 def _change(path: Path, **changes: object) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import torch
 
+from interchange.errors import Reason, UnavailableError
 from sidecar.filesystem import FileSystem
 from sidecar.models.checkpoint import Checkpoint
 from sidecar.pipelines.ltx23 import tiny
@@ -146,6 +147,23 @@ def test_a_kill_while_building_leaves_nothing_that_is_taken_for_whole(
         tiny.tiny_checkpoint(tmp_path, _KilledBefore(operation))
     assert not (tmp_path / "ltx-tiny" / tiny_checkpoint.path.name).exists()
     assert _built(tmp_path) == tiny_checkpoint.identity
+
+
+def test_a_cache_that_is_deleted_while_building_is_a_reason_to_try_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build = tiny.build_tiny
+
+    def swept(folder: Path) -> None:
+        build(folder)
+        shutil.rmtree(tmp_path)
+
+    monkeypatch.setattr(tiny, "build_tiny", swept)
+    with pytest.raises(UnavailableError, match="could not be built") as caught:
+        tiny.tiny_checkpoint(tmp_path, FileSystem())
+    assert caught.value.reason is Reason.STORAGE_UNAVAILABLE
+    monkeypatch.undo()
+    assert tiny.tiny_checkpoint(tmp_path, FileSystem()).files
 
 
 def test_building_says_nothing_and_connects_to_nothing(tmp_path: Path) -> None:
