@@ -14,10 +14,13 @@ from ltxbridge.cli.printing import say
 from ltxbridge.client import BridgeClient
 from ltxbridge.doctor import CheckState, Subject, render_json, render_text, run_checks, worst
 from sidecar.credentials.identity import STATEMENT, read_anchor
+from sidecar.filesystem import FileSystem
 from sidecar.launch import running_sidecar
 from sidecar.lifecycle.glance import used_bytes
 from sidecar.lifecycle.quota import BYTES_PER_GB
-from sidecar.models.registry import describe_checkpoint
+from sidecar.models.registry import ModelRegistry
+from sidecar.pipelines.base import EngineFolders
+from sidecar.pipelines.ltx23.limits import LIMITS as LTX_LIMITS
 from sidecar.pki.folder import PkiFolder
 from sidecar.pki.remotes import remote_endpoint, remote_warnings
 from sidecar.settings import Settings
@@ -77,8 +80,13 @@ def subject_of(
         quota_bytes=settings.quota_gb * BYTES_PER_GB,
         used_bytes=lambda: used_bytes(settings.state_dir),
         hot_folders=tuple(folder.absolute() for folder in hot_folders),
-        describe_checkpoint=lambda: describe_checkpoint(settings.state_dir),
+        describe_checkpoint=lambda: _checkpoint(settings),
     )
+
+
+def _checkpoint(settings: Settings) -> str:
+    folder = EngineFolders.below(settings.state_dir).models
+    return ModelRegistry(folder, FileSystem()).describe(LTX_LIMITS.engine)
 
 
 def _engines(settings: Settings, server: str | None) -> Sequence[EngineStatus]:

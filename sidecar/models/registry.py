@@ -103,7 +103,7 @@ class ModelRegistry:
         name = installed.current.get(engine)
         if name is None:
             raise NotFoundError(
-                f"No checkpoint is installed for {engine}. Run `ltxbridge models pull`, or `ltxbridge models "
+                f"No checkpoint is installed for {engine}. Run `ltxbridge models pull NAME`, or `ltxbridge models "
                 "add PATH` for weights that are on this machine already.",
                 reason=Reason.FILE_NOT_FOUND,
                 metadata={"engine": engine},
@@ -232,6 +232,31 @@ class ModelRegistry:
             self._write(Installed(rest, current))
         return checkpoint
 
+    def describe(self, engine: str) -> str:
+        """Which weights an engine uses, in words; their files are looked at, not read.
+
+        Raises:
+            NotFoundError: None are installed.
+            InvalidInputError: A file is missing or has another length.
+        """
+        checkpoint = self.current(engine)
+        wrong = [
+            file
+            for file in checkpoint.files
+            # Not Path.is_file, which raises where a name is too long for the disk.
+            if not os.path.isfile(file.path) or file.path.stat().st_size != file.size_bytes  # noqa: PTH113
+        ]
+        if wrong:
+            raise InvalidInputError(
+                f"{checkpoint.name} is not whole: {wrong[0].path} should be {wrong[0].size_bytes:,} bytes "
+                f"({len(wrong)} such files).",
+                metadata={"path": str(wrong[0].path)},
+            )
+        return (
+            f"{engine} uses {checkpoint.name}: {checkpoint.variant}, {checkpoint.size_bytes / 1e9:.1f} GB, "
+            f"{checkpoint.identity}"
+        )
+
     @contextlib.contextmanager
     def _changing(self) -> Iterator[Installed]:
         if not self.folder.parent.exists():  # the state folder, which nobody else may enter
@@ -257,32 +282,6 @@ class ModelRegistry:
 
     def _write(self, installed: Installed) -> None:
         self._filesystem.write_atomic(self.path, dump(installed).encode(), private=True)
-
-
-def describe_checkpoint(state_dir: Path, *, engine: str = "ltx-2.3") -> str:
-    """Which weights an engine uses, in words; their files are looked at, not read.
-
-    Raises:
-        NotFoundError: None are installed.
-        InvalidInputError: A file is missing or has another length.
-    """
-    checkpoint = ModelRegistry(state_dir / "models", FileSystem()).current(engine)
-    wrong = [
-        file
-        for file in checkpoint.files
-        # Not Path.is_file, which raises where a name is too long for the disk.
-        if not os.path.isfile(file.path) or file.path.stat().st_size != file.size_bytes  # noqa: PTH113
-    ]
-    if wrong:
-        raise InvalidInputError(
-            f"{checkpoint.name} is not whole: {wrong[0].path} should be {wrong[0].size_bytes:,} bytes "
-            f"({len(wrong)} such files).",
-            metadata={"path": str(wrong[0].path)},
-        )
-    return (
-        f"{engine} uses {checkpoint.name}: {checkpoint.variant}, {checkpoint.size_bytes / 1e9:.1f} GB, "
-        f"{checkpoint.identity}"
-    )
 
 
 def _named(installed: Installed, name: str) -> Checkpoint:

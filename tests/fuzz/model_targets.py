@@ -14,7 +14,8 @@ from sidecar.models.header import read_header
 from sidecar.models.layout import inspect
 from sidecar.models.licences import ALL, Acceptance, LicenceRecord, _Record
 from sidecar.models.parts import COMPONENTS, component_files
-from sidecar.models.registry import Installed, ModelRegistry, describe_checkpoint
+from sidecar.models.registry import Installed, ModelRegistry
+from sidecar.pipelines.ltx23.limits import LIMITS
 from sidecar.pipelines.ltx23.presets import find_preset
 from sidecar.serialise import dump
 
@@ -58,7 +59,7 @@ def model_targets(kind: Callable[..., Any], folder: Path) -> dict[str, Any]:
             (json.dumps({"weight_map": {"a": "one.safetensors"}}).encode(),),
         ),
         "model-registry": kind(
-            _written(registry.path, lambda: describe_checkpoint(room)), (_installed(room),)
+            _written(registry.path, lambda: registry.describe(LIMITS.engine)), (_installed(room),)
         ),
         "model-licences": kind(
             _written(room / "models" / "licences.json", record.missing),

@@ -1,7 +1,7 @@
 """What each kind of job shows the model, and what it leaves open: values and pictures, no torch.
 
-The kinds differ in nothing else. A canvas is shown pictures of its own (kept where `Opening` is shut, started from
-where it is open and the noise is less than all), clips at any pixel frame, and the whole shot as a reference.
+The kinds differ in nothing else. A canvas is shown pictures of its own (kept where a `TokenMask` shuts them, started from
+where it opens them and the noise is less than all), clips at any pixel frame, and the whole shot as a reference.
 """
 
 from __future__ import annotations

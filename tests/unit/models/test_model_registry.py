@@ -14,7 +14,7 @@ from sidecar.filesystem import FileSystem
 from sidecar.models.checkpoint import Checkpoint, Form, identity_of
 from sidecar.models.digests import check_unchanged
 from sidecar.models.layout import Found
-from sidecar.models.registry import ModelRegistry, describe_checkpoint
+from sidecar.models.registry import ModelRegistry
 
 ENGINE = "ltx-2.3"
 
@@ -202,7 +202,7 @@ def test_a_file_whose_name_no_disk_can_have_is_missing(
     listed = registry.path.read_text().replace(str(one.files[0].path), long)
     registry.path.write_text(listed)
     with pytest.raises(InvalidInputError, match="is not whole"):
-        describe_checkpoint(registry.folder.parent, engine=one.engine)
+        registry.describe(one.engine)
     assert registry.verify(one.name)[0].found == "no file"
 
 
