@@ -16,6 +16,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import FlopCounterMode
 
+from sidecar.pipelines.ltx23.architecture import LTX_2_3
+
 META = torch.device("meta")
 
 
@@ -80,23 +82,15 @@ _Model = TypeVar("_Model", bound=torch.nn.Module)
 
 
 def _bfloat16(model: _Model) -> _Model:
-    return torch.nn.Module.to(
-        model, torch.bfloat16
-    )  # diffusers' own `to` has opinions on layers it keeps
+    # diffusers' own `to` has opinions on layers it keeps.
+    return torch.nn.Module.to(model, torch.bfloat16)
 
 
 def full_transformer(*, blocks: int) -> LTX2VideoTransformer3DModel:
     """LTX-2.3's transformer in bfloat16 on meta tensors, with some of its 48 blocks."""
     with META:
         model: LTX2VideoTransformer3DModel = LTX2VideoTransformer3DModel(
-            num_layers=blocks,
-            gated_attn=True,
-            cross_attn_mod=True,
-            audio_gated_attn=True,
-            audio_cross_attn_mod=True,
-            rope_type="split",
-            use_prompt_embeddings=False,
-            perturbed_attn=True,
+            num_layers=blocks, **LTX_2_3["transformer"]
         )
     return _bfloat16(model)
 
@@ -129,22 +123,7 @@ def forward(model: LTX2VideoTransformer3DModel, *, video: int, audio: int) -> Ca
 def full_vae() -> AutoencoderKLLTX2Video:
     """LTX-2.3's video VAE in bfloat16 on meta tensors."""
     with META:
-        vae: AutoencoderKLLTX2Video = AutoencoderKLLTX2Video(
-            block_out_channels=(256, 512, 1024, 1024),
-            decoder_block_out_channels=(256, 512, 512, 1024),
-            layers_per_block=(4, 6, 4, 2, 2),
-            decoder_layers_per_block=(4, 6, 4, 2, 2),
-            spatio_temporal_scaling=(True,) * 4,
-            decoder_spatio_temporal_scaling=(True,) * 4,
-            decoder_inject_noise=(False,) * 5,
-            upsample_type=("spatiotemporal", "spatiotemporal", "temporal", "spatial"),
-            upsample_residual=(False,) * 4,
-            upsample_factor=(2, 2, 1, 2),
-            decoder_causal=False,
-            decoder_spatial_padding_mode="zeros",
-            spatial_compression_ratio=32,
-            temporal_compression_ratio=8,
-        )
+        vae: AutoencoderKLLTX2Video = AutoencoderKLLTX2Video(**LTX_2_3["vae"])
     return _bfloat16(vae)
 
 

@@ -14,6 +14,7 @@ from support.counted import (
 )
 
 from interchange.model.media import Raster
+from sidecar.pipelines.ltx23.architecture import LTX_2_3
 from sidecar.pipelines.ltx23.denoise import denoise
 from sidecar.pipelines.ltx23.flops import (
     decode_flops,
@@ -74,18 +75,7 @@ def test_the_sizes_are_those_of_the_architecture(one_block, vae):
 
 def test_the_connectors_are_as_large_as_planned():
     with META:
-        connectors = LTX2TextConnectors(
-            video_connector_num_attention_heads=32,
-            video_connector_num_layers=8,
-            video_gated_attn=True,
-            audio_connector_num_attention_heads=32,
-            audio_connector_attention_head_dim=64,
-            audio_connector_num_layers=8,
-            audio_gated_attn=True,
-            rope_type="split",
-            per_modality_projections=True,
-            proj_bias=True,
-        )
+        connectors = LTX2TextConnectors(**LTX_2_3["connectors"])
     assert _parameters(connectors) == pytest.approx(FULL_SIZE.connectors, rel=1e-4)
 
 
