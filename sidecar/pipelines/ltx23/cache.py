@@ -64,8 +64,10 @@ class TensorCache:
         """
         path = self._path(key)
         try:
+            if path.stat().st_size > self._limit_bytes:  # nothing of ours
+                return None
             content = path.read_bytes()
-        except OSError:
+        except (OSError, MemoryError):
             return None
         tensors = _read(content)
         if tensors is None:
@@ -84,15 +86,21 @@ class TensorCache:
             key: From `key_of`.
             tensors: Of any device and shape.
         """
-        body = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
-        content = hashlib.sha256(body).hexdigest().encode() + body
-        if len(content) > self._limit_bytes:
+        size = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+        if size > self._limit_bytes:
             return
         try:
+            body = save(
+                {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+            )
+            content = hashlib.sha256(body).hexdigest().encode() + body
+            if len(content) > self._limit_bytes:
+                return
             self._filesystem.make_folder(self._folder, private=True)
             self._make_room(len(content))
             self._filesystem.write_atomic(self._path(key), content, private=True)
-        except (BridgeError, OSError) as error:  # OSError: somebody removed the folder just now
+        # OSError: somebody removed the folder just now. MemoryError: what is kept is held twice on its way.
+        except (BridgeError, OSError, MemoryError) as error:
             _LOG.warning("a cache entry was not kept: %s", error)
 
     def _path(self, key: str) -> Path:

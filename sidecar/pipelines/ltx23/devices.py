@@ -15,7 +15,10 @@ _SIDE: Final = 8192
 _WARM_UPS: Final = 3
 _ROUNDS: Final = 10
 
-_PROCESSOR_FULL: Final = "DefaultCPUAllocator: can't allocate memory"
+_PROCESSOR_FULL: Final = (
+    "DefaultCPUAllocator: can't allocate memory",
+    "can't start new thread",  # for its stack
+)
 
 
 def pick_device(asked: str | None = None) -> torch.device:
@@ -105,5 +108,5 @@ def ran_out_of_memory(error: BaseException) -> bool:
         error: torch has a class for what a card says, and none for its own allocator on the processor.
     """
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and _PROCESSOR_FULL in str(error)
+        isinstance(error, RuntimeError) and any(words in str(error) for words in _PROCESSOR_FULL)
     )

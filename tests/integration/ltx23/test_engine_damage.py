@@ -108,11 +108,17 @@ def test_a_fault_in_the_depth_of_the_model_leaves_nothing_for_the_next_job(
     assert digest(taken(engine, changed)) == expected[1]
 
 
-def test_a_processor_without_memory_steps_down_and_then_says_so(own_engine: MakeEngine) -> None:
+@pytest.mark.parametrize(
+    "full",
+    [
+        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory",
+        "can't start new thread",
+    ],
+)
+def test_a_processor_without_memory_steps_down_and_then_says_so(
+    own_engine: MakeEngine, full: str
+) -> None:
     """Torch has no class for it: `worker_memory_gb` reached is a `RuntimeError` like any other."""
-    full = (
-        "[enforce fail at alloc_cpu.cpp:127] err == 0. DefaultCPUAllocator: can't allocate memory"
-    )
     opened: list[str] = []
 
     def open_model(checkpoint: Any, **how: Any) -> Runtime:

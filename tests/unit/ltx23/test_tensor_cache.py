@@ -192,3 +192,21 @@ def test_two_processes_at_once_leave_whole_entries_within_the_limit(tmp_path):
     assert not list(tmp_path.glob(".*"))
     # Each looks before it writes, so that two at once may pass the limit by what one of them wrote.
     assert 0 < sum(path.stat().st_size for path in entries) <= 30_000 + 5_000
+
+
+def test_an_entry_that_is_too_large_to_be_ours_is_not_read(tmp_path):
+    path = tmp_path / f"{KEY}{SUFFIX}"
+    path.write_bytes(bytes(2 * 10**6))
+    assert _cache(tmp_path).get(KEY) is None
+    assert path.exists(), "it was not even read; the next entry drives it out"
+    _cache(tmp_path).put(key_of("test", number=2), _tensors())
+    assert not path.exists()
+
+
+def test_memory_that_runs_out_while_keeping_fails_no_job(tmp_path, monkeypatch):
+    def full(_tensors):
+        raise MemoryError
+
+    monkeypatch.setattr("sidecar.pipelines.ltx23.cache.save", full)
+    _cache(tmp_path).put(KEY, _tensors())
+    assert _cache(tmp_path).get(KEY) is None
