@@ -53,7 +53,6 @@ class KeepingVideoCodec(VideoCodec):
     ) -> None:
         super().__init__(vae, device=device, dtype=dtype, tile=tile)
         self._cache = cache
-        self._where = device
         self._facts = {
             "identity": identity,
             "device": str(device.type),
@@ -73,7 +72,7 @@ class KeepingVideoCodec(VideoCodec):
         key = key_of("context", pictures=digest.hexdigest(), **self._facts)
         kept = self._cache.get(key)
         if kept is not None and "latents" in kept:
-            return kept["latents"].to(self._where)
+            return kept["latents"].to(self._device)
         latents = super().encode(pictures, checkpoint=checkpoint)
         self._cache.put(key, {"latents": latents})
         return latents
