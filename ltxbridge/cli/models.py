@@ -14,6 +14,7 @@ from sidecar.filesystem import FileSystem
 from sidecar.models.catalogue import CATALOGUE, entry_of
 from sidecar.models.checkpoint import Checkpoint, Form, Variant
 from sidecar.models.digests import Fault
+from sidecar.models.hub import check_hub
 from sidecar.models.layout import Found, inspect
 from sidecar.models.licences import Licence, LicenceRecord, read_token
 from sidecar.models.pull import pull as pull_entry
@@ -121,6 +122,8 @@ def verify(name: str | None, as_json: bool) -> int:
         results[each] = registry.verify(each, _telling(f"reading {each}"))
     if as_json:
         say(json.dumps(_verified_document(results), indent=2))
+    elif not results:
+        say("Nothing is installed.")
     else:
         for each, faults in results.items():
             for fault in faults:
@@ -152,6 +155,7 @@ def pull(name: str, accept_licences: bool, token_file: Path | None, hub: str | N
     """
     entry = entry_of(name)
     token = read_token(token_file)
+    check_hub(hub, token=token)
     registry, filesystem = _registry(), FileSystem()
     LicenceRecord(registry.folder, filesystem).require(
         lambda licence: _agreed(licence, accepted=accept_licences)

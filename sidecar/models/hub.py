@@ -9,8 +9,10 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path, PurePosixPath
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from interchange.errors import (
     BridgeError,
@@ -91,6 +93,43 @@ class Pins:
         """
         pins = self.all() | {repo: revision}
         self._filesystem.write_atomic(self._path, json.dumps(pins, indent=1).encode())
+
+
+def check_hub(endpoint: str | None, *, token: str | None) -> None:
+    """Refuse, before anybody is asked for anything, what a pull could only fail at or should not do.
+
+    Args:
+        endpoint: Another hub; None for the usual one.
+        token: The access token.
+
+    Raises:
+        UnsupportedError: The hub's library is not installed.
+        InvalidInputError: The address is none, or a token would cross the network in the clear.
+    """
+    hub_library()
+    if endpoint is None:
+        return
+    try:
+        address = urlsplit(endpoint)
+        host = address.hostname
+    except ValueError:
+        host = None
+    if host is None or address.scheme not in {"http", "https"}:
+        raise InvalidInputError(
+            f"{endpoint[:200]!r} is no address of a hub. Write it as https://NAME."
+        )
+    if token and address.scheme == "http" and not _loopback(host):
+        raise InvalidInputError(
+            f"The token would cross the network to {host} in the clear. Write the hub's address with https://, or "
+            "leave --token-file out."
+        )
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def hub_library() -> Any:

@@ -135,6 +135,39 @@ def test_pull_shows_both_licences_and_asks_once(state: Path, hub: Hub) -> None:
         assert (state / "models" / "licences.json").stat().st_mode & 0o077 == 0
 
 
+@pytest.mark.usefixtures("state")
+@pytest.mark.parametrize("hub", ["ftp://hub.example", "hub.example", "http://[", "http://"])
+def test_a_hub_that_is_no_address_is_refused_before_anything_is_asked(
+    hub: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["models", "pull", ENTRY.name, "--hub", hub]) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert "Write it as https://" in said.err
+
+
+@pytest.mark.usefixtures("state")
+def test_a_token_is_not_sent_in_the_clear(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    token = tmp_path / "token"
+    token.write_text("hf_secret")
+    token.chmod(0o600)
+    command = ["models", "pull", ENTRY.name, "--hub", "http://hub.example"]
+    assert run([*command, "--token-file", str(token)]) == 2
+    said = capsys.readouterr()
+    assert "in the clear" in said.err
+    assert "hf_secret" not in said.out + said.err
+
+
+@pytest.mark.usefixtures("state")
+def test_verify_says_that_nothing_is_installed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["models", "verify"]) == 0
+    assert capsys.readouterr().out == "Nothing is installed.\n"
+
+
 def test_scripts_accept_by_an_option_and_still_see_the_terms(state: Path, hub: Hub) -> None:
     done = CliRunner().invoke(
         models, ["pull", ENTRY.name, "--accept-licences", "--hub", hub.endpoint]
