@@ -37,6 +37,7 @@ _COMMANDS: Final = {
     "models": "ltxbridge.cli.models:models",
     "pki": "ltxbridge.cli.pki:pki",
     "plan": "ltxbridge.cli.plan:plan",
+    "presets": "ltxbridge.cli.presets:presets",
     "process": "ltxbridge.cli.process:process",
     "serve": "ltxbridge.cli.serve:serve",
     "suggest": "ltxbridge.cli.suggest:suggest",

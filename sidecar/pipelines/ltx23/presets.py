@@ -98,8 +98,7 @@ class Preset:
             if not os.path.isfile(lora.path):  # noqa: PTH113
                 raise NotFoundError(
                     f"The preset {self.name} needs the LoRA file {lora.path.name}{origin}, and {lora.path} is "
-                    f"not there. Put the file there, or correct its path in {self.origin}; a preset that came with "
-                    "ltxbridge is replaced by one of yours with the same name.",
+                    f"not there. Put the file there, or say where it is in a preset of your own called {self.name}.",
                     metadata={"preset": self.name, "path": str(lora.path)},
                 )
 
