@@ -15,6 +15,7 @@ from typing import Final
 
 from interchange.errors import InternalError
 from interchange.timebase import TimeRange
+from sidecar.pipelines.ltx23.grid import latent_frames, on_latents
 from sidecar.pipelines.ltx23.limits import TEMPORAL_FRAMES
 
 MOST_HEAD_FRAMES: Final = 4 * TEMPORAL_FRAMES + 1
@@ -73,7 +74,7 @@ class Canvas:
     @property
     def latent_count(self) -> int:
         """Latent frames of the canvas."""
-        return (self.frames.length - 1) // TEMPORAL_FRAMES + 1
+        return latent_frames(self.frames.length)
 
     def pictures_of(self, latent: int) -> TimeRange:
         """Record frames one latent frame holds."""
@@ -125,7 +126,7 @@ class _Context:
         head = min(head, MOST_HEAD_FRAMES)
         tail = min(tail, MOST_TAIL_FRAMES)
         return cls(
-            (head - 1) // TEMPORAL_FRAMES * TEMPORAL_FRAMES + 1 if head > 0 else 0,
+            on_latents(head) if head > 0 else 0,
             tail // TEMPORAL_FRAMES * TEMPORAL_FRAMES if tail > 0 else 0,
         )
 
@@ -205,7 +206,7 @@ def _laid_out(
     generate: TimeRange, *, made: TimeRange, used: _Context, most_frames: int
 ) -> list[Canvas]:
     latents = _latents(generate.length, after_context=used.head > 0)
-    most_latents = (most_frames - 1) // TEMPORAL_FRAMES + 1
+    most_latents = latent_frames(most_frames)
     alone = used.within(most_latents - latents)
     if alone is not None:
         return [Canvas(generate.padded(alone.head, alone.tail), generate, made)]
@@ -243,8 +244,8 @@ def _rooms(latents: int, *, head: int, tail: int, most_latents: int) -> list[int
 
 
 def _latents_of_head(frames: int) -> int:
-    return (frames - 1) // TEMPORAL_FRAMES + 1 if frames else 0
+    return latent_frames(frames) if frames else 0
 
 
 def _latents(frames: int, *, after_context: bool) -> int:
-    return frames // TEMPORAL_FRAMES if after_context else (frames - 1) // TEMPORAL_FRAMES + 1
+    return frames // TEMPORAL_FRAMES if after_context else latent_frames(frames)

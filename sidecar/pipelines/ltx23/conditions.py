@@ -25,6 +25,7 @@ from interchange.window import kept_context
 from sidecar.pipelines.base import EngineJob, Picture, SourcePictures
 from sidecar.pipelines.ltx23.canvas import MOST_CANVAS_FRAMES, Canvas
 from sidecar.pipelines.ltx23.composite import beyond_box, filled_around, outlines, part_of_picture
+from sidecar.pipelines.ltx23.grid import on_latents
 from sidecar.pipelines.ltx23.limits import TEMPORAL_FRAMES
 from sidecar.pipelines.ltx23.opening import PictureMask, TokenMask, opened_tokens
 from sidecar.pipelines.ltx23.presets import Reference
@@ -262,4 +263,4 @@ def clip_after(source: SourcePictures, canvas: Canvas, start: int) -> Clip:
 
 
 def _clip_length(available: int) -> int:
-    return (min(available, MOST_CLIP_FRAMES) - 1) // TEMPORAL_FRAMES * TEMPORAL_FRAMES + 1
+    return on_latents(min(available, MOST_CLIP_FRAMES))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from interchange.errors import BridgeError, Reason, UnsupportedError
 from interchange.model.engine import EngineLimits
@@ -36,14 +36,11 @@ _TINY_SIZE: Final = ModelSize(
 _NEEDED: Final = ("torch", "diffusers", "transformers", "accelerate")
 
 
-class LtxEntry:
-    """`ltx-2.3`.
-
-    Args:
-        folders: Models, presets and caches; None for a look at the limits without the user's own presets.
-    """
+class _Entry:
+    """What both entries share; a subclass says what it serves and makes the engine."""
 
     suggests = True
+    _served: ClassVar[EngineLimits]
 
     def __init__(self, folders: EngineFolders | None) -> None:
         self._folders = folders
@@ -51,7 +48,23 @@ class LtxEntry:
     @property
     def limits(self) -> EngineLimits:
         """What it serves, the presets included that the user's folder has now."""
-        return _with_presets(LIMITS, self._folders)
+        return _with_presets(self._served, self._folders)
+
+    def _ready(self) -> tuple[EngineLimits, EngineFolders]:
+        """What an engine is made with, once it is known that one can be made here."""
+        limits = self.limits
+        _check_installed(limits)
+        return limits, _given(self._folders, limits)
+
+
+class LtxEntry(_Entry):
+    """`ltx-2.3`.
+
+    Args:
+        folders: Models, presets and caches; None for a look at the limits without the user's own presets.
+    """
+
+    _served = LIMITS
 
     def create(self) -> Engine:
         """Make the engine.
@@ -59,13 +72,11 @@ class LtxEntry:
         Raises:
             UnsupportedError: What it runs on is not installed (DEPENDENCY_MISSING).
         """
-        limits = self.limits
-        _check_installed(limits)
+        limits, folders = self._ready()
         from sidecar.filesystem import FileSystem  # noqa: PLC0415 - with the engine
         from sidecar.models.registry import ModelRegistry  # noqa: PLC0415
         from sidecar.pipelines.ltx23.engine import LtxEngine  # noqa: PLC0415 - loads torch
 
-        folders = _given(self._folders, limits)
         models = ModelRegistry(folders.models, FileSystem())
         engine = limits.engine
         return LtxEngine(
@@ -77,22 +88,14 @@ class LtxEntry:
         )
 
 
-class TinyEntry:
+class TinyEntry(_Entry):
     """`ltx-tiny`: the same engine with weights that mean nothing, on the processor.
 
     Args:
         folders: Caches; None for a look at the limits.
     """
 
-    suggests = True
-
-    def __init__(self, folders: EngineFolders | None) -> None:
-        self._folders = folders
-
-    @property
-    def limits(self) -> EngineLimits:
-        """What it serves, the presets included that the user's folder has now."""
-        return _with_presets(TINY_LIMITS, self._folders)
+    _served = TINY_LIMITS
 
     def create(self) -> Engine:
         """Make the engine; its model is built in the cache folder when it is first loaded.
@@ -100,14 +103,12 @@ class TinyEntry:
         Raises:
             UnsupportedError: What it runs on is not installed (DEPENDENCY_MISSING).
         """
-        limits = self.limits
-        _check_installed(limits)
+        limits, folders = self._ready()
         from sidecar.filesystem import FileSystem  # noqa: PLC0415 - with the engine
         from sidecar.pipelines.ltx23.engine import LtxEngine  # noqa: PLC0415 - loads torch
         from sidecar.pipelines.ltx23.presets import Preset, Reference  # noqa: PLC0415
         from sidecar.pipelines.ltx23.tiny import tiny_checkpoint  # noqa: PLC0415 - loads torch
 
-        folders = _given(self._folders, limits)
         return LtxEngine(
             limits,
             folders,

@@ -8,6 +8,16 @@ from interchange.model.media import Raster
 from sidecar.pipelines.ltx23.limits import SPATIAL_PX, TEMPORAL_FRAMES
 
 
+def latent_frames(frame_count: int) -> int:
+    """Latent frames that hold so many pictures; where the last would not be full, it is left out."""
+    return (frame_count - 1) // TEMPORAL_FRAMES + 1
+
+
+def on_latents(frame_count: int) -> int:
+    """The most pictures, 8 k + 1, of so many that fill their latents; at least one."""
+    return TEMPORAL_FRAMES * (latent_frames(frame_count) - 1) + 1
+
+
 @dataclass(frozen=True, slots=True)
 class LatentGrid:
     """A canvas in latents.
@@ -38,7 +48,7 @@ class LatentGrid:
         ):  # fmt: skip
             raise ValueError(f"{frame_count} pictures of {raster} are not on the latent grid")
         return cls(
-            (frame_count - 1) // TEMPORAL_FRAMES + 1,
+            latent_frames(frame_count),
             raster.height_px // SPATIAL_PX,
             raster.width_px // SPATIAL_PX,
         )

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from interchange.model.media import Raster
 from sidecar.pipelines.base import Picture
 from sidecar.pipelines.ltx23.ahead import made_ahead
-from sidecar.pipelines.ltx23.grid import LatentGrid
+from sidecar.pipelines.ltx23.grid import LatentGrid, latent_frames
 from sidecar.pipelines.ltx23.limits import SPATIAL_PX, TEMPORAL_FRAMES
 from sidecar.pipelines.ltx23.sanity import check_numbers
 from sidecar.pipelines.ltx23.tiles import Span, TileSize, spans, weights
@@ -52,7 +52,7 @@ class _Tiling:
         return cls(
             spans(
                 grid.frames,
-                size=(size.frames - 1) // TEMPORAL_FRAMES + 1,
+                size=latent_frames(size.frames),
                 # one more: a span's first latent gives a single picture, the last of its eight
                 overlap=size.overlap_frames // TEMPORAL_FRAMES + 1,
             ),

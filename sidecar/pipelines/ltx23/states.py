@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from interchange.model.media import Raster
 from sidecar.pipelines.base import Picture
 from sidecar.pipelines.ltx23.conditions import Clip, Conditions
-from sidecar.pipelines.ltx23.grid import LatentGrid
+from sidecar.pipelines.ltx23.grid import LatentGrid, latent_frames
 from sidecar.pipelines.ltx23.limits import SPATIAL_PX, TEMPORAL_FRAMES
 from sidecar.pipelines.ltx23.padding import padded
 from sidecar.pipelines.ltx23.pictures import VideoCodec
@@ -141,7 +141,7 @@ def extra_tokens(
 ) -> int:
     """Tokens that condition a stage beside those of its canvas."""
     per_picture = size.grid(frame_count).height * size.grid(frame_count).width
-    latents = sum((len(clip.frames) - 1) // TEMPORAL_FRAMES + 1 for clip in conditions.keyframes)
+    latents = sum(latent_frames(len(clip.frames)) for clip in conditions.keyframes)
     if conditions.reference is None:
         return latents * per_picture
     followed = size.grid(frame_count).frames * per_picture
